@@ -1,0 +1,55 @@
+# How weir's own tests, examples, benchmarks and fuzz targets are compiled. Users of weir::weir see none of it.
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release)
+endif()
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+# Options of every program of weir's own: link weir::development.
+add_library(weir_development INTERFACE)
+add_library(weir::development ALIAS weir_development)
+target_link_libraries(weir_development INTERFACE weir::weir)
+target_compile_definitions(weir_development INTERFACE ASIO_NO_DEPRECATED)
+target_compile_options(
+    weir_development
+    INTERFACE
+        -Wall -Wextra -Wconversion -Wshadow -Wpedantic
+        $<$<BOOL:${WEIR_WERROR}>:-Werror>
+)
+
+if(WEIR_SANITIZE)
+    set(sanitize -fsanitize=${WEIR_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_compile_options(weir_development INTERFACE ${sanitize})
+    target_link_options(weir_development INTERFACE ${sanitize})
+endif()
+
+# ccache, where there is one: a second build from scratch costs seconds. Precompiled headers need its leave.
+find_program(WEIR_CCACHE ccache)
+mark_as_advanced(WEIR_CCACHE)
+if(WEIR_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_C_COMPILER_LAUNCHER "${WEIR_CCACHE}")
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${WEIR_CCACHE}"
+    )
+    target_compile_options(weir_development INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+endif()
+
+# weir_headers_alone: every header compiles as the first line of a file, and a second time in the same file.
+# CMake's own VERIFY_INTERFACE_HEADER_SETS would take the options of the users, not these.
+function(weir_add_headers_alone)
+    set(sources)
+    foreach(header IN LISTS WEIR_HEADERS)
+        cmake_path(RELATIVE_PATH header BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/include" OUTPUT_VARIABLE name)
+        cmake_path(REPLACE_EXTENSION name LAST_ONLY .cpp OUTPUT_VARIABLE source)
+        set(source "${PROJECT_BINARY_DIR}/headers_alone/${source}")
+        file(CONFIGURE OUTPUT "${source}" CONTENT "#include <@name@>\n#include <@name@>\n" @ONLY)
+        list(APPEND sources "${source}")
+    endforeach()
+    add_library(weir_headers_alone OBJECT ${sources})
+    target_link_libraries(weir_headers_alone PRIVATE weir::weir)
+    target_compile_definitions(weir_headers_alone PRIVATE ASIO_NO_DEPRECATED ASIO_NO_TYPEID) # as -fno-rtti needs it
+    target_compile_options(
+        weir_headers_alone
+        PRIVATE -O0 -g0 -fno-rtti -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror
+    )
+endfunction()

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Which Asio, which error_code: the one header with conditional compilation. Layer: ground.
+//
+// Standalone Asio is the default; define WEIR_USE_BOOST_ASIO (the CMake target weir::boost does) for Boost.Asio.
+// This header includes neither: protocol, session and policy code stays free of Asio.
+
+#if defined(WEIR_USE_BOOST_ASIO)
+#include <boost/system/error_code.hpp>
+#include <boost/system/system_error.hpp>
+#else
+#include <system_error>
+#endif
+
+#define WEIR_VERSION_MAJOR 0
+#define WEIR_VERSION_MINOR 1
+#define WEIR_VERSION_PATCH 0
+
+#if defined(WEIR_USE_BOOST_ASIO)
+
+/// Names an Asio header: `#include WEIR_ASIO(steady_timer.hpp)`.
+#define WEIR_ASIO(header) <boost/asio/header>
+/// The namespace in which error_code's customisation points live.
+#define WEIR_SYSTEM boost::system
+
+namespace boost::asio {}
+namespace boost::asio::ssl {}
+namespace weir {
+namespace net = ::boost::asio;
+}  // namespace weir
+
+#else
+
+#define WEIR_ASIO(header) <asio/header>
+#define WEIR_SYSTEM std
+
+namespace asio {}
+namespace asio::ssl {}
+namespace weir {
+namespace net = ::asio;
+}  // namespace weir
+
+#endif
+
+// Where the processor may have AVX2: a function compiled for it, the sign bits of a vector's 32 bytes, and whether to
+// call that function. Elsewhere it still compiles and is never called.
+#if defined(__x86_64__) && defined(__GNUC__)
+#define WEIR_AVX2_FUNCTION __attribute__((target("avx2")))
+#define WEIR_AVX2_SIGN_BITS(bytes) __builtin_ia32_pmovmskb256(bytes)
+#define WEIR_CPU_HAS_AVX2() (__builtin_cpu_supports("avx2") != 0)
+#else
+#define WEIR_AVX2_FUNCTION
+#define WEIR_AVX2_SIGN_BITS(bytes) 0
+#define WEIR_CPU_HAS_AVX2() false
+#endif
+
+// Asio before 1.30 does not see that clang has coroutines. Without effect if an Asio header came first: define it for the
+// whole program then (the CMake targets do).
+#if defined(__clang__) && defined(__cpp_impl_coroutine) && !defined(WEIR_USE_BOOST_ASIO) && !defined(ASIO_HAS_CO_AWAIT)
+#define ASIO_HAS_CO_AWAIT 1
+#define ASIO_HAS_STD_COROUTINE 1
+#elif defined(__clang__) && defined(__cpp_impl_coroutine) && defined(WEIR_USE_BOOST_ASIO) && \
+    !defined(BOOST_ASIO_HAS_CO_AWAIT)
+#define BOOST_ASIO_HAS_CO_AWAIT 1
+#define BOOST_ASIO_HAS_STD_COROUTINE 1
+#endif
+
+namespace weir {
+
+using error_code = WEIR_SYSTEM::error_code;
+using error_condition = WEIR_SYSTEM::error_condition;
+using error_category = WEIR_SYSTEM::error_category;
+using system_error = WEIR_SYSTEM::system_error;
+
+}  // namespace weir

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What can go wrong, grouped by who is at fault, and what the peer is told of it. Layer: ground.
+
+#include <weir/config.hpp>
+
+#include <string>
+#include <type_traits>
+
+namespace weir {
+
+/// What happened. Compare an error_code with `weir::condition` to learn what kind of thing it is.
+enum class error {
+    none = 0,
+
+    // The connection is over: condition::closed.
+    closed,       ///< this side ended the session
+    peer_closed,  ///< the peer closed the connection
+    draining,     ///< the server is shutting down
+
+    // The peer broke HTTP: condition::protocol_violation, status 400 unless noted.
+    bad_request_line,     ///< method, target or line malformed. RFC 9112 §3
+    bad_field,            ///< a malformed field line: space before the colon, fold, bare CR, NUL. RFC 9112 §5
+    bad_host,             ///< Host missing, repeated or malformed. RFC 9112 §3.2
+    bad_content_length,   ///< repeated, not a number, or beside Transfer-Encoding. RFC 9112 §6.3
+    bad_body,             ///< malformed chunked framing. RFC 9112 §7.1
+    bad_encoding,         ///< malformed percent-encoding. RFC 3986 §2.1
+    unsupported_version,  ///< not HTTP/1.0 or HTTP/1.1; status 505. RFC 9110 §15.6.6
+    unsupported_method,   ///< a method this server has never heard of, or CONNECT; status 501. RFC 9110 §9.1
+    unsupported_coding,   ///< a transfer coding other than chunked; status 501. RFC 9112 §6.1
+    bad_last_event_id,    ///< over-long, not UTF-8, or with a control character
+    truncated,            ///< the stream ended within a message
+
+    // The request was well-formed, and the answer is no: condition::refused.
+    not_found,           ///< no such resource; status 404
+    method_not_allowed,  ///< status 405, with Allow
+    not_acceptable,      ///< the client does not accept an event stream; status 406
+    origin_refused,      ///< the origin is not on the allow-list; status 403
+    stop_requested,      ///< the application asks the client not to come back; status 204
+    no_body,             ///< HEAD or OPTIONS: the answer is complete without a stream; status 200
+    refused,             ///< the backpressure policy refused a message; status 503
+    dropped,             ///< the backpressure policy dropped the message at hand; status 503
+
+    // A limit of ours: condition::limit_exceeded.
+    target_too_long,     ///< request target; status 414
+    head_too_large,      ///< request head; status 431
+    too_many_fields,     ///< request head; status 431
+    body_too_large,      ///< request body; status 413
+    line_too_long,       ///< SSE line
+    event_too_large,     ///< SSE event
+    too_many_sessions,   ///< connection limit; status 503
+    slow_reader,         ///< the backpressure policy closed the session; status 503
+
+    // Time ran out: condition::timed_out.
+    head_timed_out,  ///< the request was not complete in time; status 408
+    stalled,         ///< bytes to send and none accepted in time
+    unresponsive,    ///< the heartbeat policy gave up
+    expired,         ///< the session reached its maximum life
+
+    // The caller is at fault: condition::misuse, status 500.
+    bad_argument,  ///< a value that cannot be sent
+    not_accepted,  ///< sending before accept()
+};
+
+/// What kind of thing an error is: `if (ec == weir::condition::timed_out)`.
+enum class condition {
+    closed = 1,          ///< the connection is over, nobody is at fault
+    protocol_violation,  ///< the peer broke the protocol
+    refused,             ///< a well-formed request or message was turned down
+    limit_exceeded,      ///< a limit of ours
+    timed_out,           ///< a deadline of ours
+    misuse,              ///< the caller
+};
+
+/// The text for humans; never empty.
+constexpr const char* message(error e) noexcept {
+    switch (e) {
+        case error::none: return "no error";
+        case error::closed: return "session closed";
+        case error::peer_closed: return "peer closed the connection";
+        case error::draining: return "server is draining";
+        case error::bad_request_line: return "malformed request line";
+        case error::bad_field: return "malformed header field";
+        case error::bad_host: return "missing, repeated or malformed Host";
+        case error::bad_content_length: return "conflicting or malformed Content-Length";
+        case error::bad_body: return "malformed body framing";
+        case error::bad_encoding: return "malformed percent-encoding";
+        case error::unsupported_version: return "unsupported HTTP version";
+        case error::unsupported_method: return "unsupported method";
+        case error::unsupported_coding: return "unsupported transfer coding";
+        case error::bad_last_event_id: return "malformed Last-Event-ID";
+        case error::truncated: return "stream ended within a message";
+        case error::not_found: return "not found";
+        case error::method_not_allowed: return "method not allowed";
+        case error::not_acceptable: return "client does not accept text/event-stream";
+        case error::origin_refused: return "origin not allowed";
+        case error::stop_requested: return "client asked not to reconnect";
+        case error::no_body: return "request answered without a stream";
+        case error::refused: return "refused by the backpressure policy";
+        case error::dropped: return "dropped by the backpressure policy";
+        case error::target_too_long: return "request target too long";
+        case error::head_too_large: return "request head too large";
+        case error::too_many_fields: return "too many header fields";
+        case error::body_too_large: return "request body too large";
+        case error::line_too_long: return "line too long";
+        case error::event_too_large: return "event too large";
+        case error::too_many_sessions: return "too many connections";
+        case error::slow_reader: return "reader too slow";
+        case error::head_timed_out: return "request not complete in time";
+        case error::stalled: return "no progress while sending";
+        case error::unresponsive: return "peer unresponsive";
+        case error::expired: return "session reached its maximum life";
+        case error::bad_argument: return "value cannot be sent";
+        case error::not_accepted: return "session not accepted yet";
+    }
+    return "unknown error";
+}
+
+/// The kind of an error; total. `error::none` has none and yields condition{}.
+constexpr condition condition_of(error e) noexcept {
+    if (e == error::none) return condition{};
+    if (e <= error::draining) return condition::closed;
+    if (e <= error::truncated) return condition::protocol_violation;
+    if (e <= error::dropped) return condition::refused;
+    if (e <= error::slow_reader) return condition::limit_exceeded;
+    if (e <= error::expired) return condition::timed_out;
+    return condition::misuse;
+}
+
+/// The HTTP status that tells a peer of an error, as long as no response has begun; total. RFC 9110 §15
+constexpr int http_status_for(error e) noexcept {
+    switch (e) {
+        case error::none:
+        case error::no_body: return 200;
+        case error::stop_requested: return 204;
+        case error::origin_refused: return 403;
+        case error::not_found: return 404;
+        case error::method_not_allowed: return 405;
+        case error::not_acceptable: return 406;
+        case error::head_timed_out: return 408;
+        case error::body_too_large: return 413;
+        case error::target_too_long: return 414;
+        case error::head_too_large:
+        case error::too_many_fields: return 431;
+        case error::unsupported_method:
+        case error::unsupported_coding: return 501;
+        case error::unsupported_version: return 505;
+        default: break;
+    }
+    switch (condition_of(e)) {
+        case condition::protocol_violation: return 400;
+        case condition::misuse: return 500;
+        default: return 503;
+    }
+}
+
+const error_category& category() noexcept;
+
+namespace detail {
+
+struct condition_category_type final : error_category {
+    const char* name() const noexcept override { return "weir.condition"; }
+    std::string message(int value) const override {
+        switch (static_cast<condition>(value)) {
+            case condition::closed: return "closed";
+            case condition::protocol_violation: return "protocol violation";
+            case condition::refused: return "refused";
+            case condition::limit_exceeded: return "limit exceeded";
+            case condition::timed_out: return "timed out";
+            case condition::misuse: return "misuse";
+        }
+        return "unknown condition";
+    }
+};
+
+inline const error_category& condition_category() noexcept {
+    static const condition_category_type instance;
+    return instance;
+}
+
+struct category_type final : error_category {
+    const char* name() const noexcept override { return "weir"; }
+    std::string message(int value) const override { return weir::message(static_cast<error>(value)); }
+    error_condition default_error_condition(int value) const noexcept override {
+        return {static_cast<int>(condition_of(static_cast<error>(value))), condition_category()};
+    }
+};
+
+}  // namespace detail
+
+/// The category of weir::error.
+inline const error_category& category() noexcept {
+    static const detail::category_type instance;
+    return instance;
+}
+
+inline error_code make_error_code(error e) noexcept { return {static_cast<int>(e), category()}; }
+
+inline error_condition make_error_condition(condition c) noexcept {
+    return {static_cast<int>(c), detail::condition_category()};
+}
+
+}  // namespace weir
+
+template <>
+struct WEIR_SYSTEM::is_error_code_enum<weir::error> : std::true_type {};
+template <>
+struct WEIR_SYSTEM::is_error_condition_enum<weir::condition> : std::true_type {};

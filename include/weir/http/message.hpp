@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// A whole request, owned, and a whole response: what handlers are given and what they answer. Layer: protocol.
+
+#include <weir/http/cookie.hpp>
+#include <weir/http/fields.hpp>
+#include <weir/http/request_parser.hpp>
+#include <weir/http/request_view.hpp>
+#include <weir/http/response.hpp>
+#include <weir/http/router.hpp>
+#include <weir/http/target.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace weir::http {
+
+/// A request with its body. Immutable and cheap to copy: copies share the text. Every view it returns lives as long as
+/// any copy.
+class request {
+public:
+    request() : data_(std::make_shared<data>()) {}
+
+    std::string_view method() const noexcept { return data_->view.method; }
+    /// As received: not decoded, with the query.
+    std::string_view target() const noexcept { return data_->view.target; }
+    /// Decoded, by decode_path().
+    std::string_view path() const noexcept { return data_->path; }
+    std::string_view body() const noexcept { return data_->body; }
+    /// The peer's address, as text; behind a proxy, the proxy's.
+    std::string_view remote_address() const noexcept { return data_->remote_address; }
+
+    /// The value of a field, names in any case; empty: there is none.
+    std::string_view header(std::string_view name) const noexcept {
+        return data_->view.fields.find(name).value_or(std::string_view{});
+    }
+    /// What a `{name}` of the route's pattern stood for; empty: there is none.
+    std::string_view param(std::string_view name) const noexcept {
+        for (const auto& [known, value] : data_->parameters) {
+            if (known == name) return value;
+        }
+        return {};
+    }
+    /// A query parameter, decoded; empty optional: there is none, or it is malformed.
+    std::optional<std::string> query(std::string_view name) const {
+        return query_parameter(data_->view.query(), name);
+    }
+    std::optional<std::string_view> cookie(std::string_view name) const {
+        return find_cookie(data_->view.fields, name);
+    }
+
+    const request_view& view() const noexcept { return data_->view; }
+
+private:
+    friend class request_builder;
+
+    struct data {
+        std::string head, path, body, remote_address;
+        request_parser parser;  // the view refers to its fields
+        request_view view;
+        std::vector<std::pair<std::string, std::string>> parameters;
+    };
+
+    std::shared_ptr<data> data_;
+};
+
+/// Puts a request together, for a server.
+class request_builder {
+public:
+    explicit request_builder(head_limits limits = {}) { data().parser = request_parser{limits}; }
+
+    request_parser& parser() noexcept { return data().parser; }
+    std::string& body() noexcept { return data().body; }
+
+    /// Keeps the head, of which `parser()` has reported that it is complete.
+    error set_head(std::string_view received, std::string_view remote_address) {
+        auto& d = data();
+        d.head = received.substr(0, parser().head_size());
+        d.parser.reset();
+        d.parser.parse(d.head);  // once more, so that the views refer to the text that stays
+        d.view = d.parser.request();
+        d.remote_address = remote_address;
+        auto path = decode_path(d.view.path());
+        if (!path) return error::bad_encoding;
+        d.path = std::move(*path);
+        return error::none;
+    }
+
+    void set_parameters(const std::vector<path_parameter>& parameters) {
+        for (const auto& [name, value] : parameters) data().parameters.emplace_back(name, value);
+    }
+
+    const request& get() const noexcept { return built_; }
+
+private:
+    request::data& data() noexcept { return *built_.data_; }
+
+    request built_;
+};
+
+/// What a handler answers. Content-Length, Connection and, for HEAD, the absence of a body are the server's business.
+struct response {
+    int status = 200;
+    std::string body{};
+    std::string content_type = "text/plain; charset=utf-8";
+    std::vector<std::pair<std::string, std::string>> fields{};  ///< names and values that is_sendable() accepts
+};
+
+/// The response as bytes. A field that cannot be sent makes it one of status 500.
+inline std::string serialize(const response& r, response_options options) {
+    std::vector<field_view> fields;
+    fields.reserve(r.fields.size());
+    for (const auto& [name, value] : r.fields) fields.push_back({name, value});
+    return make_response(r.status, r.content_type, r.body, fields, options);
+}
+
+}  // namespace weir::http
+
+namespace weir {
+using http::request;
+using http::response;
+}  // namespace weir

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What a session needs of a stream, for any Asio stream: the fast path where a write can be tried without waiting, the
+// general one where it cannot. Layer: io.
+
+#include <weir/bytes.hpp>
+#include <weir/config.hpp>
+
+#include WEIR_ASIO(buffer.hpp)
+#include WEIR_ASIO(error.hpp)
+#include WEIR_ASIO(ip/tcp.hpp)
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace weir {
+
+namespace detail {
+
+struct any_io_handler {
+    void operator()(error_code, std::size_t = 0) {}
+};
+
+}  // namespace detail
+
+/// Asio's AsyncReadStream and AsyncWriteStream: what every session can run on.
+template <class Stream>
+concept async_stream = requires(Stream& stream, net::mutable_buffer in, net::const_buffer out) {
+    typename Stream::executor_type;
+    stream.get_executor();
+    stream.async_read_some(in, detail::any_io_handler{});
+    stream.async_write_some(out, detail::any_io_handler{});
+};
+
+/// A stream that can try a write without waiting and wait for readability without a buffer: Asio's sockets, and any
+/// type with the same members. Reads and writes need not go through Asio's reactor.
+template <class Stream>
+concept direct_stream = async_stream<Stream> && requires(Stream& stream, error_code& ec, net::mutable_buffer in,
+                                                         net::const_buffer out) {
+    stream.non_blocking(true, ec);
+    { stream.read_some(in, ec) } -> std::convertible_to<std::size_t>;
+    { stream.write_some(out, ec) } -> std::convertible_to<std::size_t>;
+    stream.async_wait(Stream::wait_read, detail::any_io_handler{});
+    stream.async_wait(Stream::wait_write, detail::any_io_handler{});
+};
+
+namespace detail {
+
+inline bool would_block(const error_code& ec) noexcept {
+    return ec == net::error::would_block || ec == net::error::try_again;
+}
+
+// ssl::stream and the like have what can be closed at the bottom.
+template <class Stream>
+decltype(auto) closable_layer(Stream& stream) noexcept {
+    if constexpr (requires { stream.lowest_layer(); }) {
+        return stream.lowest_layer();
+    } else {
+        return (stream);
+    }
+}
+
+template <class Stream>
+void close_stream(Stream& stream) noexcept {
+    error_code ignored;
+    auto& layer = closable_layer(stream);
+    if constexpr (requires { layer.close(ignored); }) {
+        static_cast<void>(layer.close(ignored));
+    } else {
+        layer.close();
+    }
+}
+
+// Writes are gathered per loop turn already: waiting for more would only delay them.
+template <class Stream>
+void disable_nagle(Stream& stream) noexcept {
+    error_code ignored;
+    auto& layer = closable_layer(stream);
+    if constexpr (requires { layer.set_option(net::ip::tcp::no_delay{true}, ignored); }) {
+        static_cast<void>(layer.set_option(net::ip::tcp::no_delay{true}, ignored));
+    }
+}
+
+template <class Stream>
+void shutdown_send_side(Stream& stream) noexcept {
+    error_code ignored;
+    if constexpr (requires { stream.shutdown(Stream::shutdown_send, ignored); }) {
+        static_cast<void>(stream.shutdown(Stream::shutdown_send, ignored));
+    }
+}
+
+}  // namespace detail
+
+/// How a session reads and writes `Stream`. Specialise it for a stream that offers the fast path under other names: the
+/// members of the specialisation below are the whole of what a session uses. Every handler given is move-only, is
+/// called at most once, and keeps the transport alive.
+template <class Stream>
+class transport;
+
+/// The fast path: nothing is buffered and nothing is pending but one wait.
+template <direct_stream Stream>
+class transport<Stream> {
+public:
+    explicit transport(Stream&& stream) : stream_(std::move(stream)) {}
+
+    Stream& stream() noexcept { return stream_; }
+    auto get_executor() noexcept { return stream_.get_executor(); }
+
+    void prepare() noexcept {
+        error_code ignored;
+        static_cast<void>(stream_.non_blocking(true, ignored));
+        detail::disable_nagle(stream_);
+    }
+
+    /// Writes what the stream takes at once. Taking nothing is no error.
+    std::size_t try_write(std::span<const bytes_view> pieces, error_code& ec) noexcept {
+        std::size_t taken = 0;
+        if (pieces.size() == 1) {
+            taken = stream_.write_some(net::const_buffer{pieces[0].data(), pieces[0].size()}, ec);
+        } else {
+            std::array<net::const_buffer, 16> buffers;
+            const std::size_t count = std::min(pieces.size(), buffers.size());
+            for (std::size_t i = 0; i != count; ++i) buffers[i] = {pieces[i].data(), pieces[i].size()};
+            taken = stream_.write_some(std::span<const net::const_buffer>{buffers.data(), count}, ec);
+        }
+        if (!detail::would_block(ec)) return ec ? 0 : taken;
+        ec.clear();
+        return 0;
+    }
+
+    static constexpr std::size_t in_flight() noexcept { return 0; }
+
+    /// `handler(error_code)` when a write may be tried again.
+    template <class Handler>
+    void wait_writable(Handler handler) {
+        stream_.async_wait(Stream::wait_write, std::move(handler));
+    }
+
+    /// `handler(error_code)` when a read may be tried.
+    template <class Handler>
+    void wait_readable(Handler handler) {
+        stream_.async_wait(Stream::wait_read, std::move(handler));
+    }
+
+    /// Reads what is there: a view into `buffer`. Empty without an error: nothing yet. net::error::eof: no more.
+    bytes_view try_read(mutable_bytes_view buffer, error_code& ec) noexcept {
+        const std::size_t n = stream_.read_some(net::mutable_buffer{buffer.data(), buffer.size()}, ec);
+        if (!detail::would_block(ec)) return buffer.first(ec ? 0 : n);
+        ec.clear();
+        return {};
+    }
+
+    /// Tells the peer that no more comes. `handler` is for streams that can only say so asynchronously.
+    template <class Handler>
+    void shutdown_send(Handler&&) noexcept {
+        detail::shutdown_send_side(stream_);
+    }
+    void close() noexcept { detail::close_stream(stream_); }
+
+private:
+    Stream stream_;
+};
+
+/// The general path (TLS, compression, any AsyncStream): one read into a small buffer and at most one write of bytes
+/// copied out of the outbox are pending.
+template <async_stream Stream>
+    requires(!direct_stream<Stream>)
+class transport<Stream> {
+public:
+    explicit transport(Stream&& stream) : stream_(std::move(stream)) {}
+
+    Stream& stream() noexcept { return stream_; }
+    auto get_executor() noexcept { return stream_.get_executor(); }
+
+    void prepare() noexcept { detail::disable_nagle(stream_); }
+
+    std::size_t try_write(std::span<const bytes_view> pieces, error_code&) {
+        if (in_flight() != 0) return 0;
+        for (const bytes_view piece : pieces) {
+            const std::size_t room = max_write_bytes - outgoing_.size();
+            outgoing_.append(as_text(piece.first(std::min(piece.size(), room))));
+        }
+        return outgoing_.size();
+    }
+
+    std::size_t in_flight() const noexcept { return outgoing_.size() - written_; }
+
+    template <class Handler>
+    void wait_writable(Handler handler) {
+        stream_.async_write_some(net::const_buffer{outgoing_.data() + written_, in_flight()},
+                                 write_op<Handler>{*this, std::move(handler)});
+    }
+
+    template <class Handler>
+    void wait_readable(Handler handler) {
+        stream_.async_read_some(net::mutable_buffer{incoming_.data(), incoming_.size()},
+                                read_op<Handler>{*this, std::move(handler)});
+    }
+
+    bytes_view try_read(mutable_bytes_view, error_code& ec) noexcept {
+        ec = std::exchange(read_error_, {});
+        return bytes_view{incoming_}.first(std::exchange(received_, 0));
+    }
+
+    /// Says goodbye in the stream's own way where it has one (TLS close_notify): `handler(error_code)` when it is said.
+    template <class Handler>
+    void shutdown_send(Handler handler) {
+        if constexpr (requires { stream_.async_shutdown(std::move(handler)); }) {
+            stream_.async_shutdown(std::move(handler));
+        } else {
+            detail::shutdown_send_side(detail::closable_layer(stream_));
+        }
+    }
+    void close() noexcept { detail::close_stream(stream_); }
+
+private:
+    static constexpr std::size_t max_write_bytes = 64 * 1024;
+
+    // Writes until everything taken has been accepted.
+    template <class Handler>
+    struct write_op {
+        transport& self;
+        Handler handler;
+
+        void operator()(error_code ec, std::size_t n) {
+            self.written_ += n;
+            if (!ec && self.in_flight() != 0) return self.wait_writable(std::move(handler));
+            self.outgoing_ = {};
+            self.written_ = 0;
+            std::move(handler)(ec);
+        }
+    };
+
+    template <class Handler>
+    struct read_op {
+        transport& self;
+        Handler handler;
+
+        void operator()(error_code ec, std::size_t n) {
+            self.received_ = n;
+            self.read_error_ = ec;
+            std::move(handler)(ec == net::error::operation_aborted ? ec : error_code{});
+        }
+    };
+
+    Stream stream_;
+    std::string outgoing_;
+    std::size_t written_ = 0, received_ = 0;
+    error_code read_error_;
+    std::array<std::byte, 128> incoming_;
+};
+
+}  // namespace weir

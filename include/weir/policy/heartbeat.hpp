@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// When a silent connection is spoken on, and when it is given up: the concept, and the stock policies. Layer: policy.
+
+#include <weir/time.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <variant>
+
+namespace weir {
+
+/// What a heartbeat policy decides on.
+struct liveness {
+    time_point now;
+    time_point last_sent;          ///< bytes accepted by the transport, or the session's start
+    time_point last_received;      ///< bytes from the peer, or the session's start
+    std::size_t bytes_unsent = 0;  ///< waiting in the outbox
+    std::uint8_t salt = 0;         ///< random and constant for the session: what jitter is made of
+};
+
+struct wait_until {
+    time_point at;
+};                  ///< ask again then; `never` is allowed
+struct beat {};     ///< speak now: an SSE comment
+struct give_up {};  ///< the peer is gone: end the session with error::unresponsive
+
+using heartbeat_decision = std::variant<wait_until, beat, give_up>;
+
+/// A pure decision about silence. Asked when a session starts and whenever the time it named has come.
+template <class Policy>
+concept heartbeat_policy = requires(const Policy& policy, const liveness& facts) {
+    { policy(facts) } noexcept -> std::convertible_to<heartbeat_decision>;
+};
+
+/// A comment after `interval` of silence, up to a tenth earlier so that sessions do not beat in step. Zero: never.
+/// The default of 15 s clears every proxy's idle limit known to us. Source: WHATWG HTML, server-sent events, authoring notes
+struct comment_every {
+    milliseconds interval{15'000};
+
+    constexpr heartbeat_decision operator()(const liveness& s) const noexcept {
+        if (interval <= interval.zero()) return wait_until{never};
+        const duration jitter = duration{interval} / 10 * s.salt / 256;
+        const time_point due = later(s.last_sent, interval - jitter);
+        if (s.now < due) return wait_until{due};
+        // Bytes on their way are better than a comment behind them; whether they move is the stall policy's question.
+        if (s.bytes_unsent != 0) return wait_until{later(s.now, interval)};
+        return beat{};
+    }
+};
+
+/// Silence is fine.
+struct no_heartbeat {
+    constexpr heartbeat_decision operator()(const liveness&) const noexcept { return wait_until{never}; }
+};
+
+static_assert(heartbeat_policy<comment_every> && heartbeat_policy<no_heartbeat>);
+
+}  // namespace weir

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// A session's policies: given in any order, each recognised by the concept it satisfies. Layer: policy.
+
+#include <weir/policy/backpressure.hpp>
+#include <weir/policy/framing.hpp>
+#include <weir/policy/heartbeat.hpp>
+#include <weir/policy/observer.hpp>
+#include <weir/policy/stall.hpp>
+
+#include <cstddef>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace weir {
+
+/// Something a session can be built with. One type may be several policies at once.
+template <class Policy>
+concept session_policy = backpressure_policy<Policy> || heartbeat_policy<Policy> || stall_policy<Policy> ||
+                         framing_policy<Policy> || observer_policy<Policy>;
+
+namespace detail {
+
+template <class Policy>
+struct is_backpressure : std::bool_constant<backpressure_policy<Policy>> {};
+template <class Policy>
+struct is_heartbeat : std::bool_constant<heartbeat_policy<Policy>> {};
+template <class Policy>
+struct is_stall : std::bool_constant<stall_policy<Policy>> {};
+template <class Policy>
+struct is_framing : std::bool_constant<framing_policy<Policy>> {};
+template <class Policy>
+struct is_observer : std::bool_constant<observer_policy<Policy>> {};
+
+template <template <class> class Is, class... Policies>
+inline constexpr std::size_t count_of = (std::size_t{0} + ... + (Is<Policies>::value ? 1 : 0));
+
+template <template <class> class Is, class... Policies>
+constexpr std::size_t index_of() noexcept {
+    std::size_t i = 0;
+    static_cast<void>(((Is<Policies>::value ? true : (++i, false)) || ...));
+    return i;
+}
+
+}  // namespace detail
+
+/// Holds the policies given, and the default for each kind that was not.
+template <class... Policies>
+class policy_set {
+    static_assert((session_policy<Policies> && ...), "every argument after the stream must be a policy (noexcept!)");
+    static_assert(detail::count_of<detail::is_backpressure, Policies...> <= 1, "two backpressure policies");
+    static_assert(detail::count_of<detail::is_heartbeat, Policies...> <= 1, "two heartbeat policies");
+    static_assert(detail::count_of<detail::is_stall, Policies...> <= 1, "two stall policies");
+    static_assert(detail::count_of<detail::is_framing, Policies...> <= 1, "two framing policies");
+    static_assert(detail::count_of<detail::is_observer, Policies...> <= 1, "two observers");
+
+public:
+    explicit policy_set(Policies... policies) : given_(std::move(policies)...) {}
+
+    decltype(auto) backpressure() const noexcept { return pick<detail::is_backpressure, wait>(given_); }
+    /// Whether messages must remember their keys for the backpressure policy.
+    bool by_key() const noexcept {
+        using policy = std::remove_cvref_t<decltype(std::declval<const policy_set&>().backpressure())>;
+        if constexpr (requires(const policy& p) { p.by_key(); }) {
+            return backpressure().by_key();
+        } else {
+            return conflates_by_key<policy>;
+        }
+    }
+    decltype(auto) heartbeat() const noexcept { return pick<detail::is_heartbeat, comment_every>(given_); }
+    decltype(auto) stall() const noexcept { return pick<detail::is_stall, stall_after>(given_); }
+    decltype(auto) framing() const noexcept { return pick<detail::is_framing, chunk_framing>(given_); }
+    decltype(auto) observer() noexcept { return pick<detail::is_observer, no_observer>(given_); }
+
+private:
+    template <template <class> class Is, class Default, class Given>
+    static decltype(auto) pick(Given& given) noexcept {
+        constexpr std::size_t index = detail::index_of<Is, Policies...>();
+        if constexpr (index < sizeof...(Policies)) {
+            return (std::get<index>(given));
+        } else {
+            return Default{};
+        }
+    }
+
+    [[no_unique_address]] std::tuple<Policies...> given_;
+};
+
+}  // namespace weir

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// A small standalone server: event streams, plain responses, a page's files. Layer: public.
+//
+// For programs that have no server yet. It routes, limits, times out and drains, and stays small: it is no web
+// framework, and a program that has a server uses sse_stream within it.
+
+#include <weir/server/engine.hpp>
+#include <weir/server/static_files.hpp>
+#include <weir/sse_stream.hpp>
+
+#include WEIR_ASIO(awaitable.hpp)
+#include WEIR_ASIO(co_spawn.hpp)
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace weir {
+
+/// The return type of handlers that are coroutines.
+template <class T>
+using awaitable = net::awaitable<T>;
+
+/// What a route's handler sends to: one client's stream, on the server's own socket type.
+using sse_session = sse_stream<detail::server_socket, detail::route_policies>;
+
+/// Thread-safe: drain() and stop(). Everything else is called before run(), from one thread. Handlers run on the event
+/// loop of their connection and must not block it.
+class server {
+public:
+    explicit server(server_options options = {}) : engine_(std::move(options)) {}
+
+    /// Answers a method and a path with `response(const request&)` or `awaitable<response>(request)`. An empty method
+    /// stands for all that have no route of their own. Patterns are those of http::router: "/rooms/{room}".
+    /// Throws std::invalid_argument for a malformed pattern or one that is taken.
+    template <class Handler>
+    void route(std::string_view method, std::string_view path, Handler handler) {
+        engine_.add(method, detail::endpoint{std::string{path}, plain_handler(std::move(handler)), {}});
+    }
+    /// Answers GET, and HEAD.
+    template <class Handler>
+    void get(std::string_view path, Handler handler) {
+        route("GET", path, std::move(handler));
+    }
+    /// Answers POST.
+    template <class Handler>
+    void post(std::string_view path, Handler handler) {
+        route("POST", path, std::move(handler));
+    }
+
+    /// Serves event streams. `handler` takes (sse_session) or (sse_session, request), and is a coroutine that returns
+    /// awaitable<void>, or a function that returns void and keeps the session somewhere. The stream ends when the
+    /// session is destroyed. An exception that says the stream has ended may leave the handler; others are reported to
+    /// server_options::on_error. Throws as route().
+    template <class Handler>
+    void sse(std::string_view path, Handler handler, sse_options options = {}) {
+        engine_.add(std::make_shared<const detail::sse_route>(
+            path, std::move(options), starter(std::string{path}, std::move(handler))));
+    }
+
+    /// Serves the files below a directory at the paths below `prefix`, with index.html for the directory itself.
+    /// Meant for a page and its parts.
+    void files(std::string_view prefix, const std::filesystem::path& directory) {
+        std::string pattern{prefix};
+        pattern += prefix.ends_with('/') ? "{path...}" : "/{path...}";
+        get(pattern, [source = detail::static_files{directory}](const request& request) {
+            return source.answer(request, request.param("path"));
+        });
+    }
+
+    /// Binds and listens; connections are accepted once run() is called. Returns the port. Throws system_error. May be
+    /// called for several addresses.
+    std::uint16_t listen(const listen_options& options) { return engine_.listen(options); }
+
+    /// Runs until drained or stopped; one of the event loops runs on this thread. SIGINT and SIGTERM drain, unless
+    /// server_options::handle_signals says otherwise. May be called once.
+    void run() { engine_.run(); }
+
+    /// Stops accepting, asks every stream's client to come back later, ends the streams, and lets run() return when
+    /// the last connection has ended, or after the deadline.
+    void drain(drain_options options) { engine_.drain(options); }
+    void drain() { engine_.drain(); }
+
+    /// Lets run() return at once; connections are cut.
+    void stop() noexcept { engine_.stop(); }
+
+    /// The event loops, for timers and coroutines of the application's own. i < threads().
+    net::io_context& context(std::size_t i = 0) { return engine_.context(i); }
+    std::size_t threads() const noexcept { return engine_.threads(); }
+    /// Connections at the moment.
+    std::size_t connections() const noexcept { return engine_.connections(); }
+
+private:
+    template <class Handler>
+    static detail::endpoint::plain_handler plain_handler(Handler handler) {
+        if constexpr (std::is_invocable_r_v<awaitable<response>, Handler&, request>) {
+            return [h = std::move(handler)](const request& r) mutable { return h(r); };
+        } else {
+            static_assert(std::is_invocable_r_v<response, Handler&, const request&>,
+                          "a handler is response(const request&) or awaitable<response>(request)");
+            return [h = std::move(handler)](const request& r) mutable -> awaitable<response> { co_return h(r); };
+        }
+    }
+
+    template <class Handler>
+    detail::sse_route::start_function starter(std::string path, Handler handler) {
+        return [this, path = std::move(path), h = std::move(handler)](
+                   detail::counted_ptr<detail::server_core_type> core, request r) mutable {
+            const auto executor = core->get_executor();
+            const auto call = [&]() -> decltype(auto) {
+                if constexpr (std::is_invocable_v<Handler&, sse_session, request>) {
+                    return h(sse_session{std::move(core)}, std::move(r));
+                } else {
+                    static_assert(std::is_invocable_v<Handler&, sse_session>,
+                                  "a handler takes (sse_session) or (sse_session, request)");
+                    return h(sse_session{std::move(core)});
+                }
+            };
+            if constexpr (std::is_void_v<decltype(call())>) {
+                call();
+            } else {
+                net::co_spawn(executor, call(), [this, path](std::exception_ptr e) { engine_.report(path, e); });
+            }
+        };
+    }
+
+    detail::engine engine_;
+};
+
+}  // namespace weir

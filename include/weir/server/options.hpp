@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What can be set about a server and its routes. Layer: server.
+
+#include <weir/http/head_scanner.hpp>
+#include <weir/http/message.hpp>
+#include <weir/policy/any_policy.hpp>
+#include <weir/policy/backpressure.hpp>
+#include <weir/policy/heartbeat.hpp>
+#include <weir/time.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace weir {
+
+/// How a server ends its streams.
+struct drain_options {
+    /// Clients are asked to reconnect after a random time of up to `over`, so that they do not come back in step.
+    milliseconds over{5'000};
+    /// Whoever has not taken the rest by then is cut off.
+    milliseconds deadline{10'000};
+};
+
+struct server_options {
+    unsigned threads = 1;                        ///< event loops, one thread each
+    std::size_t max_connections = 0;             ///< further ones are answered 503; 0: as many as there are descriptors
+    http::head_limits head{};                    ///< 16 KiB, 100 fields
+    milliseconds request_time{10'000};           ///< for a whole request; 0: no limit
+    milliseconds idle_time{60'000};              ///< between two requests of a connection; 0: no limit
+    std::uint64_t max_body_bytes = 1024 * 1024;  ///< of a request; 0: no limit
+    drain_options drain{};                       ///< what SIGINT and SIGTERM do
+    bool handle_signals = true;                  ///< a second signal stops at once
+    /// Told of exceptions that left a handler, on the thread it ran on; the default writes to standard error. A stream
+    /// that ended under its handler is no failure and is not reported.
+    std::function<void(std::string_view route, std::exception_ptr failure)> on_error{};
+};
+
+struct listen_options {
+    std::string address = "127.0.0.1";  ///< "0.0.0.0" or "::" for every interface
+    std::uint16_t port = 8080;          ///< 0: the system chooses
+    int backlog = 4096;
+};
+
+/// One route's event streams.
+struct sse_options {
+    bool get = true;
+    bool post = false;
+    /// Origins whose pages may read the stream: "https://app.example". See sse::accept_options.
+    std::vector<std::string> allowed_origins{};
+    bool allow_credentials = false;
+    std::vector<std::pair<std::string, std::string>> fields{};  ///< added to the response head
+    std::optional<milliseconds> retry{};                        ///< the client's reconnection time; absent: its own
+    bool close_delimited = false;                               ///< never chunk
+    any_backpressure backpressure = wait{};
+    any_heartbeat heartbeat = comment_every{};
+    milliseconds stall_timeout{30'000};  ///< 0: off
+    /// Streams end after 80 to 100 % of this, and clients reconnect; 0: off.
+    milliseconds max_life{};
+    /// Looks at each request first; a response it returns is sent instead of a stream: 401, or 204 to tell browsers not
+    /// to come back.
+    std::function<std::optional<response>(const request&)> intercept{};
+};
+
+}  // namespace weir

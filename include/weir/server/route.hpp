@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What a path leads to: a handler for plain responses, or the settings of its event streams. Layer: server.
+
+#include <weir/http/message.hpp>
+#include <weir/io/stream_session.hpp>
+#include <weir/server/options.hpp>
+#include <weir/server/session.hpp>
+#include <weir/sse/handshake.hpp>
+
+#include WEIR_ASIO(awaitable.hpp)
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace weir::detail {
+
+/// An event-stream route, with everything a handshake refers to. Stays where it is.
+struct sse_route {
+    using start_function = std::function<void(counted_ptr<server_core_type>, request)>;
+
+    sse_route(std::string_view path, sse_options given, start_function handler)
+        : pattern(path), options(std::move(given)), start(std::move(handler)) {
+        for (const std::string& origin : options.allowed_origins) origins.push_back(origin);
+        for (const auto& [name, value] : options.fields) fields.push_back({name, value});
+        settings.stall.patience = options.stall_timeout;
+    }
+    sse_route(const sse_route&) = delete;
+    sse_route& operator=(const sse_route&) = delete;
+
+    sse::accept_options accept_options() const {
+        sse::accept_options accept;
+        accept.get = options.get;
+        accept.post = options.post;
+        accept.allowed_origins = origins;
+        accept.allow_credentials = options.allow_credentials;
+        accept.extra_fields = fields;
+        accept.retry = options.retry;
+        accept.close_delimited = options.close_delimited;
+        return accept;
+    }
+
+    std::string pattern;
+    sse_options options;
+    start_function start;
+    std::vector<std::string_view> origins;
+    std::vector<http::field_view> fields;
+    route_settings settings{options.backpressure, options.heartbeat, {}};
+};
+
+/// A route: one of the two is set.
+struct endpoint {
+    using plain_handler = std::function<net::awaitable<response>(const request&)>;
+
+    std::string pattern;
+    plain_handler plain;
+    std::shared_ptr<const sse_route> stream;
+};
+
+}  // namespace weir::detail

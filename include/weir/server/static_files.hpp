@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Files of a directory as responses: enough for a page, no more. Layer: server. RFC 9110 §13.1.2
+
+#include <weir/http/fields.hpp>
+#include <weir/http/media_type.hpp>
+#include <weir/http/message.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace weir::detail {
+
+/// Answers requests with the regular files below a directory; "index.html" stands for the directory itself. What lies
+/// outside, behind a symbolic link too, is not found. Files are read whole, at once: meant for pages, not for films.
+class static_files {
+public:
+    explicit static_files(const std::filesystem::path& directory) {
+        std::error_code ec;
+        root_ = std::filesystem::canonical(directory, ec);
+    }
+
+    /// `path`: relative to the directory, decoded by decode_path().
+    http::response answer(const http::request& request, std::string_view path) const {
+        std::error_code ec;
+        const auto file = std::filesystem::canonical(root_ / name_of(path), ec);
+        if (ec || root_.empty() || !is_inside(file) || !std::filesystem::is_regular_file(file, ec)) return not_found();
+        const std::string tag = entity_tag(file);
+        if (request.header("If-None-Match") == tag) return {.status = 304, .fields = {{"ETag", tag}}};
+        std::ifstream in{file, std::ios::binary};
+        if (!in) return not_found();
+        return {.body = {std::istreambuf_iterator<char>{in}, {}},
+                .content_type = std::string{http::media_type_of(file.filename().string())},
+                .fields = {{"ETag", tag}, {"Cache-Control", "no-cache"}, {"X-Content-Type-Options", "nosniff"}}};
+    }
+
+private:
+    static http::response not_found() { return {.status = 404, .body = "404 Not Found\n"}; }
+
+    static std::filesystem::path name_of(std::string_view path) {
+        while (path.starts_with('/')) path.remove_prefix(1);
+        std::string name{path};
+        if (name.empty() || name.ends_with('/')) name += "index.html";
+        return name;
+    }
+
+    bool is_inside(const std::filesystem::path& file) const {
+        const auto relative = file.lexically_relative(root_);
+        return !relative.empty() && *relative.begin() != "..";
+    }
+
+    // Changes with every edit that changes the file's time or size.
+    static std::string entity_tag(const std::filesystem::path& file) {
+        std::error_code ec;
+        const auto time = std::filesystem::last_write_time(file, ec).time_since_epoch().count();
+        const auto size = std::filesystem::file_size(file, ec);
+        return '"' + std::to_string(time) + '-' + std::to_string(size) + '"';
+    }
+
+    std::filesystem::path root_;
+};
+
+}  // namespace weir::detail

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What a session has still to write: whole messages, in order, in one contiguous buffer. Layer: session.
+
+#include <weir/bytes.hpp>
+#include <weir/time.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weir {
+
+/// A queue of encoded messages, and of control pieces (a response head, a heartbeat, a last chunk) between them.
+/// Invariant: a message partly consumed and a control piece are never dropped, so what leaves the outbox is always a
+/// concatenation of whole messages. Holds no memory while empty. Not thread-safe.
+class outbox {
+public:
+    bool empty() const noexcept { return bytes() == 0; }
+    /// Bytes waiting.
+    std::size_t bytes() const noexcept { return state_ ? state_->bytes : 0; }
+    /// Messages waiting, one partly consumed included, control pieces not.
+    std::size_t messages() const noexcept { return state_ ? state_->messages : 0; }
+    /// When the oldest message was committed of which nothing has been consumed; `never` if there is none.
+    time_point oldest() const noexcept;
+
+    /// Room for one piece of exactly `size` > 0 bytes at the back; commit() makes it part of the outbox. Pointers
+    /// and gathered views of before are invalid afterwards. Throws std::bad_alloc, and nothing has changed.
+    char* prepare(std::size_t size);
+    /// What was prepared is a message. `key` is remembered for drop_key(); empty: none.
+    void commit(std::size_t size, time_point now, std::string_view key = {}) { append({now, size, std::string{key}}); }
+    /// What was prepared is a control piece.
+    void commit_control(std::size_t size, time_point now) { append({now, size, {}, true}); }
+
+    /// Drops the oldest message of which nothing has been consumed. False: there is none.
+    bool drop_oldest() noexcept;
+    bool has_key(std::string_view key) const noexcept;
+    /// Drops the unsent messages with this key, and returns their number.
+    std::size_t drop_key(std::string_view key) noexcept;
+    void clear() noexcept { state_.reset(); }
+
+    /// Views of the waiting bytes from the front, at most out.size() of them, neighbours joined; returns how many.
+    /// Valid until the next call that is not const.
+    std::size_t gather(std::span<bytes_view> out) const noexcept;
+    /// Takes `size` <= bytes() bytes off the front, and returns how many messages that completed.
+    std::size_t consume(std::size_t size) noexcept;
+
+private:
+    struct entry {
+        time_point committed;
+        std::size_t size;  // what is left of it
+        std::string key;
+        bool control = false;
+        bool dropped = false;  // its bytes are still in the buffer and are skipped
+
+        bool droppable() const noexcept { return !control && !dropped; }
+    };
+    struct state {
+        std::unique_ptr<char[]> buffer;
+        std::size_t capacity = 0, begin = 0, end = 0;  // of the buffer: capacity, first byte used, first byte free
+        std::vector<entry> entries;
+        std::size_t first = 0;  // of entries; never a dropped one
+        std::size_t bytes = 0, messages = 0;
+        bool front_is_partial = false;
+    };
+
+    std::span<entry> live() const noexcept { return std::span{state_->entries}.subspan(state_->first); }
+    std::span<entry> untouched() const noexcept { return live().subspan(state_->front_is_partial ? 1 : 0); }
+    void append(entry e);
+    void grow(std::size_t size);
+    void drop(entry& e) noexcept;
+    void skip_dropped() noexcept;
+
+    std::unique_ptr<state> state_;
+};
+
+inline time_point outbox::oldest() const noexcept {
+    if (empty()) return never;
+    const auto candidates = untouched();
+    const auto oldest = std::ranges::find_if(candidates, &entry::droppable);
+    return oldest == candidates.end() ? never : oldest->committed;
+}
+
+inline char* outbox::prepare(std::size_t size) {
+    if (!state_) {
+        auto fresh = std::make_unique<state>();
+        fresh->buffer = std::make_unique_for_overwrite<char[]>(size);
+        fresh->capacity = size;
+        fresh->entries.reserve(1);
+        state_ = std::move(fresh);
+    } else if (state_->capacity - state_->end < size) {
+        grow(size);
+    }
+    return state_->buffer.get() + state_->end;
+}
+
+inline void outbox::append(entry e) {
+    state& s = *state_;
+    if (s.first > s.entries.size() / 2 + 16) {
+        s.entries.erase(s.entries.begin(), s.entries.begin() + static_cast<std::ptrdiff_t>(s.first));
+        s.first = 0;
+    }
+    const std::size_t size = e.size;
+    const bool control = e.control;
+    s.entries.push_back(std::move(e));
+    s.end += size;
+    s.bytes += size;
+    s.messages += control ? 0 : 1;
+}
+
+// Moves the live bytes to the front of a buffer with room for `size` more, leaving dropped messages behind. Doubling
+// keeps the copying linear in the bytes committed.
+inline void outbox::grow(std::size_t size) {
+    state& s = *state_;
+    const std::size_t capacity = std::max({s.bytes + size, s.bytes * 2, std::size_t{256}});
+    auto buffer = std::make_unique_for_overwrite<char[]>(capacity);
+    const char* from = s.buffer.get() + s.begin;
+    char* to = buffer.get();
+    for (const entry& e : live()) {
+        if (!e.dropped) to = std::copy_n(from, e.size, to);
+        from += e.size;
+    }
+    std::erase_if(s.entries, [&, i = std::size_t{0}](const entry& e) mutable { return i++ < s.first || e.dropped; });
+    s.first = 0;
+    s.begin = 0;
+    s.end = static_cast<std::size_t>(to - buffer.get());
+    s.buffer = std::move(buffer);
+    s.capacity = capacity;
+}
+
+inline void outbox::drop(entry& e) noexcept {
+    e.dropped = true;
+    e.key.clear();
+    state_->bytes -= e.size;
+    --state_->messages;
+}
+
+inline bool outbox::drop_oldest() noexcept {
+    if (empty()) return false;
+    const auto candidates = untouched();
+    const auto oldest = std::ranges::find_if(candidates, &entry::droppable);
+    if (oldest == candidates.end()) return false;
+    drop(*oldest);
+    skip_dropped();
+    return true;
+}
+
+inline bool outbox::has_key(std::string_view key) const noexcept {
+    if (empty() || key.empty()) return false;
+    return std::ranges::any_of(untouched(), [&](const entry& e) { return e.droppable() && e.key == key; });
+}
+
+inline std::size_t outbox::drop_key(std::string_view key) noexcept {
+    if (empty() || key.empty()) return 0;
+    std::size_t count = 0;
+    for (entry& e : untouched()) {
+        if (!e.droppable() || e.key != key) continue;
+        drop(e);
+        ++count;
+    }
+    skip_dropped();
+    return count;
+}
+
+// Keeps the invariant that the first entry is a live one, and gives everything back when there is none.
+inline void outbox::skip_dropped() noexcept {
+    state& s = *state_;
+    if (s.bytes == 0) return clear();
+    while (s.entries[s.first].dropped) s.begin += s.entries[s.first++].size;
+}
+
+inline std::size_t outbox::gather(std::span<bytes_view> out) const noexcept {
+    if (empty()) return 0;
+    std::size_t count = 0;
+    const char* position = state_->buffer.get() + state_->begin;
+    bool joined = false;
+    for (const entry& e : live()) {
+        const auto view = as_bytes({position, e.size});
+        position += e.size;
+        if (e.dropped) {
+            joined = false;
+        } else if (joined) {
+            out[count - 1] = {out[count - 1].data(), out[count - 1].size() + view.size()};
+        } else {
+            if (count == out.size()) break;
+            out[count++] = view;
+            joined = true;
+        }
+    }
+    return count;
+}
+
+inline std::size_t outbox::consume(std::size_t size) noexcept {
+    if (size == 0) return 0;
+    state& s = *state_;
+    std::size_t completed = 0;
+    s.bytes -= size;
+    while (size != 0) {
+        entry& e = s.entries[s.first];
+        if (e.dropped) {
+            s.begin += e.size;
+            ++s.first;
+            continue;
+        }
+        const std::size_t taken = std::min(size, e.size);
+        e.size -= taken;
+        s.begin += taken;
+        size -= taken;
+        s.front_is_partial = e.size != 0;
+        if (s.front_is_partial) break;
+        ++s.first;
+        if (e.control) continue;
+        ++completed;
+        --s.messages;
+    }
+    skip_dropped();
+    return completed;
+}
+
+}  // namespace weir

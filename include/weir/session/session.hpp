@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// The life of one connection, decided without a socket or a clock: how it begins, when to look again, when to give up.
+// Layer: session. io/stream_session.hpp performs what this decides.
+
+#include <weir/error.hpp>
+#include <weir/policy/heartbeat.hpp>
+#include <weir/policy/stall.hpp>
+#include <weir/session/session_output.hpp>
+#include <weir/session/waiter.hpp>
+#include <weir/time.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace weir::detail {
+
+/// The state machine. Derived classes supply what session_host asks for and report through the on_* functions.
+class session : public session_output {
+public:
+    /// Completes the waiter once the session is over.
+    void start_closed(waiter& w);
+    /// Completes the waiter at its deadline, or earlier with an error when the session ends.
+    void start_sleep(waiter& w);
+    /// Takes a pending operation back, and completes it with `ec`.
+    void cancel(waiter& w, error_code ec);
+
+    /// No more messages: writes what waits, `last_words`, and farewell(), then ends the connection. `reason` is what
+    /// waiters learn.
+    void close(error reason, std::string_view last_words = {});
+    /// Ends the connection now. What waits is lost.
+    void terminate(error_code reason) final;
+    /// Ends the session at that time as close() does, with error::expired.
+    void expire_at(time_point at);
+
+    void on_received();     ///< bytes came from the peer
+    void on_peer_closed();  ///< the peer sends no more: where only we speak, it is gone
+    void on_timer();        ///< the time given to set_timer() has come
+
+protected:
+    explicit session(std::uint8_t salt) noexcept : salt_(salt) {}
+    ~session() = default;
+
+    /// Starts the session: `head` is written before anything else.
+    void open(std::string_view head);
+    /// Answers with `response` and ends the connection.
+    void refuse(std::string_view response, error reason);
+
+private:
+    // How long the peer has for closing its side once everything is written.
+    static constexpr milliseconds linger_time{5'000};
+    // How long closing may take without progress, where no stall policy is stricter.
+    static constexpr milliseconds closing_time{30'000};
+
+    void all_written() final;
+    void arm(time_point at) final;
+    void look_at_time();
+    time_point beat_if_due(time_point at);
+    time_point stop_if_stalled(time_point at);
+    time_point end_if_overdue(time_point at);
+    void wake_sleepers(time_point at);
+
+    time_point last_received_{};
+    time_point deadline_ = never;  // open: end of life; later: when the peer must have closed
+    time_point timer_ = never;     // what set_timer() was last given
+    std::uint8_t salt_;
+};
+
+// ---- beginning and ending ----
+
+inline void session::open(std::string_view head) {
+    phase_ = phase::open;
+    last_sent_ = last_received_ = now();
+    observe(session_opened{});
+    queue_control(head);
+    request_flush();
+    look_at_time();
+}
+
+inline void session::refuse(std::string_view response, error reason) {
+    phase_ = phase::closing;
+    end_reason_ = reason;
+    last_sent_ = last_received_ = last_progress_ = now();
+    deadline_ = later(last_progress_, closing_time);
+    queue_control(response);
+    request_flush();
+    arm(deadline_);
+}
+
+inline void session::close(error reason, std::string_view last_words) {
+    if (phase_ == phase::fresh) return terminate(reason);
+    if (phase_ != phase::open) return;
+    phase_ = phase::closing;
+    end_reason_ = reason;
+    while (waiter* w = waiters_.take([](const waiter& x) {
+               return x.what == waiter::kind::send || x.what == waiter::kind::sleep;
+           })) {
+        w->complete(reason == error::none ? error::closed : reason, end_reason_);
+    }
+    queue_control(last_words);
+    queue_control(farewell());
+    last_progress_ = std::max(last_progress_, last_sent_);
+    deadline_ = later(last_progress_, closing_time);
+    arm(deadline_);
+    request_flush();
+}
+
+inline void session::terminate(error_code reason) {
+    if (phase_ == phase::closed) return;
+    const bool was_open = phase_ != phase::fresh;
+    if (phase_ < phase::lingering && !end_reason_) end_reason_ = reason;
+    count_drop(drop_reason::unsent, outbox_.messages());
+    phase_ = phase::closed;
+    outbox_.clear();
+    timer_ = never;
+    set_timer(never);
+    close_transport();
+    if (was_open) observe(session_closed{end_reason_});
+    waiter_list waiting{std::move(waiters_)};
+    const error_code why = end_reason_ ? end_reason_ : make_error_code(error::closed);
+    const error_code end = end_reason_;
+    while (waiter* w = waiting.pop()) w->complete(w->what == waiter::kind::closed ? error_code{} : why, end);
+}
+
+inline void session::all_written() {
+    phase_ = phase::lingering;
+    shutdown_send();
+    // Closing at once could reset the connection and take back what the peer has not read yet. RFC 9112 §9.6
+    deadline_ = later(now(), linger_time);
+    arm(deadline_);
+}
+
+inline void session::start_closed(waiter& w) {
+    if (phase_ == phase::closed) return w.complete({}, end_reason_);
+    waiters_.push(w);
+}
+
+inline void session::cancel(waiter& w, error_code ec) {
+    if (waiters_.take([&](const waiter& x) { return &x == &w; }) != nullptr) w.complete(ec, end_reason_);
+}
+
+inline void session::on_received() { last_received_ = now(); }
+
+inline void session::on_peer_closed() { terminate(error::peer_closed); }
+
+// ---- time ----
+
+inline void session::start_sleep(waiter& w) {
+    if (const error e = unusable(); e != error::none) return w.complete(e, end_reason_);
+    waiters_.push(w);
+    arm(w.deadline);
+}
+
+inline void session::expire_at(time_point at) {
+    if (phase_ > phase::open) return;
+    deadline_ = at;
+    arm(at);
+}
+
+inline void session::on_timer() {
+    timer_ = never;
+    look_at_time();
+}
+
+// Does what is due, and asks to be called again for what is not.
+inline void session::look_at_time() {
+    if (phase_ == phase::closed) return;
+    if (blocked_ && !review()) return;
+    const time_point at = now();
+    wake_sleepers(at);
+    time_point next = std::min(end_if_overdue(at), waiters_.earliest_deadline());
+    next = std::min({next, stop_if_stalled(at), beat_if_due(at)});
+    if (phase_ == phase::closed) return;
+    if (blocked_ && outbox_.messages() != 0) next = std::min(next, later(at, review_interval));
+    arm(next);
+}
+
+inline void session::wake_sleepers(time_point at) {
+    while (waiter* w = waiters_.take([&](const waiter& x) { return x.deadline <= at; })) w->complete({}, end_reason_);
+}
+
+inline time_point session::end_if_overdue(time_point at) {
+    // Closing takes as long as it makes progress.
+    if (phase_ == phase::closing) deadline_ = later(last_progress_, closing_time);
+    if (at < deadline_) return deadline_;
+    if (phase_ <= phase::open) {
+        close(error::expired);
+    } else {
+        terminate(error::stalled);
+    }
+    return deadline_;
+}
+
+inline time_point session::stop_if_stalled(time_point at) {
+    if (unsent() == 0 || phase_ == phase::closed) return never;
+    const stall_decision decision = decide(progress{at, last_progress_, unsent()});
+    if (const auto* later_on = std::get_if<wait_until>(&decision)) return later_on->at;
+    terminate(error::stalled);
+    return never;
+}
+
+inline time_point session::beat_if_due(time_point at) {
+    if (phase_ != phase::open) return never;
+    const auto ask = [&] { return decide(liveness{at, last_sent_, last_received_, unsent(), salt_}); };
+    heartbeat_decision decision = ask();
+    if (std::holds_alternative<beat>(decision)) {
+        queue_control(heartbeat_message());
+        observe(heartbeat_sent{});
+        flush();
+        if (phase_ != phase::open) return never;
+        decision = ask();
+    }
+    if (const auto* later_on = std::get_if<wait_until>(&decision)) return later_on->at;
+    if (std::holds_alternative<give_up>(decision)) terminate(error::unresponsive);
+    // A policy that wants to beat twice in a row is asked again after a moment, not in a loop.
+    return later(at, review_interval);
+}
+
+// The timer is only ever moved forward in time: a deadline that went away costs one look, not one cancellation.
+inline void session::arm(time_point at) {
+    if (phase_ == phase::closed || at >= timer_) return;
+    timer_ = at;
+    set_timer(at);
+}
+
+}  // namespace weir::detail

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// The clock's vocabulary. Protocol, session and policy code is given the time, it never asks for it. Layer: ground.
+
+#include <chrono>
+
+namespace weir {
+
+using clock = std::chrono::steady_clock;
+using time_point = clock::time_point;
+using duration = clock::duration;
+using std::chrono::milliseconds;
+
+/// Later than anything: no deadline.
+inline constexpr time_point never = time_point::max();
+
+/// `t + d` that stops at `never` instead of wrapping.
+constexpr time_point later(time_point t, duration d) noexcept { return d >= never - t ? never : t + d; }
+
+}  // namespace weir

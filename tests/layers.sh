@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSL-1.0
+#
+# Proves the layers of docs/DESIGN.md: sh tests/layers.sh [project folder]. One line per violation; none: exit status 0.
+
+set -u
+cd "${1:-.}" || exit 2
+
+# The rules of one header: its name, and its lines.
+check_header() {
+    awk -v name="${1#include/weir/}" -v file="$1" '
+        function say(text) { print file ":" (FNR > 0 ? FNR : 1) ": " text; found = 1 }
+
+        # The order of the design. A header includes its own layer or a lower one.
+        function layer(header) {
+            if (header ~ /^(config|error|bytes|time)\.hpp$/) return 0
+            if (header ~ /^http\//) return 1
+            if (header ~ /^(sse|ws)\//) return 2
+            if (header ~ /^(session|policy)\//) return 3
+            if (header ~ /^io\//) return 4
+            if (header ~ /^server\//) return 5
+            if (header !~ /\//) return 6
+            return -1
+        }
+        function layer_name(number) {
+            split("ground|protocol (http)|protocol|session|operations|server|public", names, "|")
+            return names[number + 1]
+        }
+        function folder(header) { return header ~ /\// ? substr(header, 1, index(header, "/") - 1) : "" }
+
+        BEGIN {
+            own = layer(name)
+            if (own < 0) say("a folder without a layer: give it one in tests/layers.sh")
+        }
+        FNR == 1 && $0 != "// SPDX-License-Identifier: BSL-1.0" { say("the first line is not the SPDX line") }
+        /^#pragma once$/ { once = 1 }
+        /^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)([^a-z]|$)/ && name != "config.hpp" {
+            say("conditional compilation outside config.hpp")
+        }
+        !/^[ \t]*#[ \t]*include/ { next }
+        /(asio|WEIR_ASIO)/ && own < 4 { say("Asio below the operations layer") }
+        /"/ { say("included by quotes; write <weir/...>") }
+        match($0, /<weir\/[^>]+>/) {
+            target = substr($0, RSTART + 6, RLENGTH - 7)
+            other = layer(target)
+            if (other > own) say(layer_name(own) " includes " target ", which is " layer_name(other))
+            if (own == 2 && other == 2 && folder(target) != folder(name)) say(folder(name) " includes " target)
+        }
+        END {
+            if (!once) say("no #pragma once")
+            if (FNR > 400) say("more than 400 lines: two headers in one?")
+            exit found
+        }
+    ' "$1"
+}
+
+# tests/ mirrors include/weir/, and a test includes its header before anything else.
+check_test() {
+    header=${1#include/}
+    test=tests/${header#weir/}
+    test=${test%.hpp}.cpp
+    if [ ! -f "$test" ]; then
+        echo "$1:1: no test: $test is missing"
+        return 1
+    fi
+    first=$(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*//p' "$test" | head -n 1)
+    if [ "$first" != "<$header>" ]; then
+        echo "$test:1: the first include is not <$header>"
+        return 1
+    fi
+}
+
+headers=$(find include/weir -name '*.hpp' 2>/dev/null | LC_ALL=C sort)
+if [ -z "$headers" ]; then
+    echo "include/weir: no headers found"
+    exit 2
+fi
+
+failed=0
+for header in $headers; do # no header's name has a space
+    check_header "$header" || failed=1
+    check_test "$header" || failed=1
+done
+exit "$failed"
