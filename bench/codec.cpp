@@ -23,6 +23,7 @@ namespace {
 using weir::sse::framing;
 
 constexpr std::size_t one_piece = 0;
+constexpr std::size_t stream_size = 64 * 1024;
 
 std::string text_of(std::size_t size, std::size_t lines) {
     std::string text(size, 'x');
@@ -58,6 +59,22 @@ void encode(benchmark::State& state, const weir::sse_event& event, framing frame
         benchmark::ClobberMemory();
     }
     count_bytes(state, size);
+}
+
+/// Events one after another into one buffer, each with data of its own.
+void encode_stream(benchmark::State& state, std::size_t data_size, std::size_t total) {
+    const std::size_t size = weir::sse::encode({.data = text_of(data_size, 1)}).size(), count = total / size;
+    const std::string data = text_of(count * data_size, 1);
+    std::vector<char> out(count * size);
+    for (auto _ : state) {
+        char* end = out.data();
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto text = std::string_view{data}.substr(i * data_size, data_size);
+            end = weir::sse::encoder{{.data = text}, framing::plain}.write(end);
+        }
+        benchmark::ClobberMemory();
+    }
+    count_bytes(state, out.size());
 }
 
 void decode(benchmark::State& state, const std::string& stream, std::size_t piece) {
@@ -126,10 +143,12 @@ void add_encoders() {
     }
 }
 
-void add_decoders() {
+void add_streams() {
     for (const auto& [name, size, lines] : {shape{"stream of 64 B", 64, 1}, shape{"stream of 1 KiB", 1024, 1}}) {
-        const std::string stream = stream_of(size, 64 * 1024);
+        const std::string stream = stream_of(size, stream_size);
         benchmark::RegisterBenchmark(("memcpy/" + name).c_str(), [stream](auto& state) { copy(state, stream); });
+        benchmark::RegisterBenchmark(("encode/" + name).c_str(),
+                                     [each = size](auto& state) { encode_stream(state, each, stream_size); });
         for (const auto& [pieces, piece] : std::map<std::string, std::size_t>{
                  {" in 64 KiB", 64 * 1024}, {" in 4 KiB", 4096}, {" in 1 B", 1}, {" in one", one_piece}}) {
             benchmark::RegisterBenchmark(("decode/" + name + pieces).c_str(),
@@ -144,7 +163,7 @@ int main(int argc, char** argv) {
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
     add_encoders();
-    add_decoders();
+    add_streams();
     ratio_reporter reporter;
     benchmark::RunSpecifiedBenchmarks(&reporter);
     benchmark::Shutdown();

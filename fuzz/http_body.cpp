@@ -88,7 +88,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto theirs = decode_with_llhttp(consumed);
     // llhttp 8.1 refuses some extensions that the grammar has, and acts on a Content-Length among the trailers.
     const bool plain = consumed.find_first_of(";:") == std::string_view::npos;
-    if (theirs.result == status::failed) require(!plain);
-    else require(theirs.body == whole.body && theirs.result == whole.result);
+    if (theirs.result == status::failed)
+        require(!plain);
+    else
+        require(theirs.body == whole.body && theirs.result == whole.result);
     return 0;
 }

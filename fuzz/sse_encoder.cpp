@@ -85,9 +85,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     require(name.has_value() == (name_text.find_first_of("\r\n") == std::string_view::npos));
     require(id.has_value() == (id_text.find_first_of("\r\n") == std::string_view::npos));
 
-    weir::sse_event event{.event = name.value_or(weir::event_name{}), .data = rest};
+    const auto retry = choice & 4 ? std::optional{weir::milliseconds{size}} : std::nullopt;
+    weir::sse_event event{.event = name.value_or(weir::event_name{}), .data = rest, .retry = retry};
     if (choice & 1) event.id = choice & 2 ? weir::event_id(size * choice) : id.value_or(weir::event_id{});
-    if (choice & 4) event.retry = weir::milliseconds{size};
     for (const framing frame : {framing::plain, framing::chunked}) {
         check_event(event, frame);
         check_comment(rest, frame);

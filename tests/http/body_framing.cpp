@@ -45,7 +45,8 @@ TEST_CASE("RFC 9112 6.1: Transfer-Encoding is chunked once, alone, and in HTTP/1
     CHECK(error_of({{"Transfer-Encoding", "chunked"}, {"Content-Length", "5"}}) == error::bad_content_length);
     CHECK(error_of({{"Transfer-Encoding", "gzip"}, {"Content-Length", "x"}}) == error::bad_content_length);
     CHECK(framing_of({{"Transfer-Encoding", "chunked"}}, http::version::http_1_0).error == error::bad_body);
-    for (const auto text : {"gzip"sv, "gzip, chunked"sv, "identity"sv, "xchunked"sv, "chunked;q=1"sv, "\"chunked\""sv}) {
+    for (const auto text :
+         {"gzip"sv, "gzip, chunked"sv, "identity"sv, "xchunked"sv, "chunked;q=1"sv, "\"chunked\""sv}) {
         CAPTURE(text);
         CHECK(error_of({{"Transfer-Encoding", text}}) == error::unsupported_coding);
     }

@@ -34,9 +34,10 @@ TEST_CASE("RFC 9112 5: a field section ends with an empty line, wherever it is c
 
 TEST_CASE("RFC 9112 2.2, 5.1, 5.2: a bad byte is refused as soon as it is there", "[http][field_scanner]") {
     // Each text ends with the byte that is at fault.
-    for (const auto text : {"a\r"sv, "a\n"sv, "a "sv, "a\t"sv, "a\0"sv, ":"sv, " "sv, "\t"sv, "\n"sv, "\0"sv,
-                            "a: b\n"sv, "a: b\0"sv, "a: b\rc"sv, "a: b\r\r"sv, "a: \r\r"sv, "a: \x7f"sv, "a: \x0b"sv,
-                            "a: b\r\n "sv, "a: b\r\n\t"sv, "a: b\r\n\r "sv, "a: b\r\n\n"sv, "a\xc3"sv, "(a"sv}) {
+    for (const auto text : {"a\r"sv,        "a\n"sv,         "a "sv,         "a\t"sv,     "a\0"sv,     ":"sv,
+                            " "sv,          "\t"sv,          "\n"sv,         "\0"sv,      "a: b\n"sv,  "a: b\0"sv,
+                            "a: b\rc"sv,    "a: b\r\r"sv,    "a: \r\r"sv,    "a: \x7f"sv, "a: \x0b"sv, "a: b\r\n "sv,
+                            "a: b\r\n\t"sv, "a: b\r\n\r "sv, "a: b\r\n\n"sv, "a\xc3"sv,   "(a"sv}) {
         CAPTURE(text);
         http::field_scanner before{0};
         before.scan(text.substr(0, text.size() - 1));

@@ -42,7 +42,7 @@ TEST_CASE("RFC 9110 5.6.3: white space around a value is spaces and tabs, nothin
 TEST_CASE("RFC 9110 5.1: names are compared without case, in ASCII only", "[http][grammar]") {
     CHECK(http::equal_ignoring_case("CoNtEnT-LeNgTh", "content-length"));
     CHECK_FALSE(http::equal_ignoring_case("content-length", "content-lengt"));
-    CHECK_FALSE(http::equal_ignoring_case("@", "`"));    // differ in the bit that tells letters' case
+    CHECK_FALSE(http::equal_ignoring_case("@", "`"));  // differ in the bit that tells letters' case
     CHECK_FALSE(http::equal_ignoring_case("[", "{"));
     CHECK_FALSE(http::equal_ignoring_case("\xc4", "\xe4"));
 }

@@ -58,11 +58,33 @@ TEST_CASE("RFC 9112 2.2: one empty line before the request line is skipped, a se
 }
 
 TEST_CASE("RFC 9112 3: a request line of any other shape fails where it departs", "[http][head_scanner]") {
-    for (const auto text : {" "sv, "\x16"sv, "{"sv, "GET\r"sv, "GET\n"sv, "GET\t"sv, "G\0"sv, "GET  "sv, "GET \r"sv,
-                            "GET /\r"sv, "GET /\n"sv, "GET /\t"sv, "GET /\0"sv, "GET /\x7f"sv, "GET /\xc3"sv,
-                            "GET /a b"sv, "GET /  "sv, "GET / h"sv, "GET / HTTPS"sv, "GET / HTTP/x"sv,
-                            "GET / HTTP/1,"sv, "GET / HTTP/1.x"sv, "GET / HTTP/1.1 "sv, "GET / HTTP/1.1\n"sv,
-                            "GET / HTTP/1.10"sv, "GET / HTTP/11"sv, "GET / HTTP/1.1\r\r"sv}) {
+    for (const auto text : {" "sv,
+                            "\x16"sv,
+                            "{"sv,
+                            "GET\r"sv,
+                            "GET\n"sv,
+                            "GET\t"sv,
+                            "G\0"sv,
+                            "GET  "sv,
+                            "GET \r"sv,
+                            "GET /\r"sv,
+                            "GET /\n"sv,
+                            "GET /\t"sv,
+                            "GET /\0"sv,
+                            "GET /\x7f"sv,
+                            "GET /\xc3"sv,
+                            "GET /a b"sv,
+                            "GET /  "sv,
+                            "GET / h"sv,
+                            "GET / HTTPS"sv,
+                            "GET / HTTP/x"sv,
+                            "GET / HTTP/1,"sv,
+                            "GET / HTTP/1.x"sv,
+                            "GET / HTTP/1.1 "sv,
+                            "GET / HTTP/1.1\n"sv,
+                            "GET / HTTP/1.10"sv,
+                            "GET / HTTP/11"sv,
+                            "GET / HTTP/1.1\r\r"sv}) {
         check_fault(text, error::bad_request_line);
     }
 }

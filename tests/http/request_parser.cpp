@@ -67,15 +67,19 @@ std::string latin_1(std::string_view utf8) {
     std::string out;
     for (std::size_t i = 0; i < utf8.size(); ++i) {
         const auto byte = static_cast<unsigned char>(utf8[i]);
-        if (byte < 0x80) out.push_back(utf8[i]);
-        else out.push_back(static_cast<char>(((byte & 3) << 6) | (static_cast<unsigned char>(utf8[++i]) & 0x3f)));
+        if (byte < 0x80)
+            out.push_back(utf8[i]);
+        else
+            out.push_back(static_cast<char>(((byte & 3) << 6) | (static_cast<unsigned char>(utf8[++i]) & 0x3f)));
     }
     return out;
 }
 
 std::string failed(error e) { return "failed: "s + weir::message(e); }
 
-std::string with_fields(std::string_view lines) { return "POST /x HTTP/1.1\r\nHost: a\r\n" + std::string{lines} + "\r\n"; }
+std::string with_fields(std::string_view lines) {
+    return "POST /x HTTP/1.1\r\nHost: a\r\n" + std::string{lines} + "\r\n";
+}
 
 }  // namespace
 
@@ -111,8 +115,8 @@ TEST_CASE("RFC 9112 3: malformed request lines", "[http][request_parser]") {
 }
 
 TEST_CASE("llhttp issue 877: bare LF in or after the request line, and no version", "[http][request_parser]") {
-    for (const auto text : {"GET / HTTP/1.1\nHost: a\r\n\r\n"sv, "GET /\nHTTP/1.1\r\nHost: a\r\n\r\n"sv,
-                            "GET /\n\n"sv, "GET /\r\n\r\n"sv, "GET / \r\n\r\n"sv, "GET /\rHTTP/1.1\r\n\r\n"sv}) {
+    for (const auto text : {"GET / HTTP/1.1\nHost: a\r\n\r\n"sv, "GET /\nHTTP/1.1\r\nHost: a\r\n\r\n"sv, "GET /\n\n"sv,
+                            "GET /\r\n\r\n"sv, "GET / \r\n\r\n"sv, "GET /\rHTTP/1.1\r\n\r\n"sv}) {
         CAPTURE(text);
         CHECK(parse(text) == failed(error::bad_request_line));
     }
@@ -174,8 +178,9 @@ TEST_CASE("RFC 9112 3.2: Host is there once, and is a host", "[http][request_par
 TEST_CASE("RFC 9112 6.3: lengths that conflict, and codings not understood", "[http][request_parser]") {
     for (const auto lines :
          {"Content-Length: 5\r\nContent-Length: 6\r\n"sv, "Content-Length: 5\r\nContent-Length: 5\r\n"sv,
-          "Content-Length: 5, 5\r\n"sv, "Content-Length: +5\r\n"sv, "Content-Length: \r\n"sv, "Content-Length: 5x\r\n"sv,
-          "Content-Length: 99999999999999999999\r\n"sv, "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"sv,
+          "Content-Length: 5, 5\r\n"sv, "Content-Length: +5\r\n"sv, "Content-Length: \r\n"sv,
+          "Content-Length: 5x\r\n"sv, "Content-Length: 99999999999999999999\r\n"sv,
+          "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"sv,
           "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"sv}) {
         CAPTURE(lines);
         CHECK(parse(with_fields(lines)) == failed(error::bad_content_length));
@@ -183,7 +188,8 @@ TEST_CASE("RFC 9112 6.3: lengths that conflict, and codings not understood", "[h
     CHECK(parse(with_fields("Transfer-Encoding: gzip\r\n")) == failed(error::unsupported_coding));
     CHECK(parse(with_fields("Transfer-Encoding: gzip, chunked\r\n")) == failed(error::unsupported_coding));
     CHECK(parse(with_fields("Transfer-Encoding: chunked, gzip\r\n")) == failed(error::bad_body));
-    CHECK(parse(with_fields("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")) == failed(error::bad_body));
+    CHECK(parse(with_fields("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")) ==
+          failed(error::bad_body));
     CHECK(parse("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n") == failed(error::bad_body));
     CHECK(weir::http_status_for(error::unsupported_coding) == 501);
 }
@@ -192,13 +198,15 @@ TEST_CASE("RFC 6585 5, RFC 9110 15.5.15: limits", "[http][request_parser]") {
     std::string many;
     for (int i = 0; i < 100; ++i) many += "X-" + std::to_string(i) + ": 1\r\n";
     CHECK(parse_growing(with_fields(many), {with_fields(many).size()}) == failed(error::too_many_fields));
-    CHECK(parse("GET /12345678 HTTP/1.1\r\nHost: a\r\n\r\n", {.max_target_bytes = 8}) == failed(error::target_too_long));
+    CHECK(parse("GET /12345678 HTTP/1.1\r\nHost: a\r\n\r\n", {.max_target_bytes = 8}) ==
+          failed(error::target_too_long));
     CHECK(parse("GET / HTTP/1.1\r\nHost: abcdefghi\r\n\r\n", {.max_head_bytes = 30}) == failed(error::head_too_large));
     CHECK(weir::http_status_for(error::too_many_fields) == 431);
     CHECK(weir::http_status_for(error::target_too_long) == 414);
 }
 
-TEST_CASE("RFC 9112 9.3.2: what follows the head is left, and the parser serves the next one", "[http][request_parser]") {
+TEST_CASE("RFC 9112 9.3.2: what follows the head is left, and the parser serves the next one",
+          "[http][request_parser]") {
     const auto stream = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n"s;
     http::request_parser parser;
     REQUIRE(parser.parse(stream) == status::complete);
@@ -220,12 +228,14 @@ TEST_CASE("RFC 9110 10.1.1: the client that waits for 100 is known", "[http][req
     CHECK(parser.expects_continue());
 }
 
-TEST_CASE("handshake vectors: what concerns the head alone is refused with the status asked for", "[http][request_parser]") {
+TEST_CASE("handshake vectors: what concerns the head alone is refused with the status asked for",
+          "[http][request_parser]") {
     // Vectors whose rule is HTTP's own; the others are well-formed requests, refused by the WebSocket handshake.
-    const std::vector<std::string_view> faulty{
-        "two-content-lengths", "asterisk-target", "headers-64k", "host-with-space", "connect-method", "obs-fold",
-        "body-cl-and-te", "bare-cr-in-header-value", "method-lowercase-get", "header-count-2000", "target-with-space",
-        "request-line-64k", "host-twice", "empty-header-name"};
+    const std::vector<std::string_view> faulty{"two-content-lengths", "asterisk-target",         "headers-64k",
+                                               "host-with-space",     "connect-method",          "obs-fold",
+                                               "body-cl-and-te",      "bare-cr-in-header-value", "method-lowercase-get",
+                                               "header-count-2000",   "target-with-space",       "request-line-64k",
+                                               "host-twice",          "empty-header-name"};
     std::size_t refused = 0;
     const auto document = test::read_vectors("ws_handshake.json");
     for (const auto& vector : document.items()) {

@@ -25,8 +25,9 @@ TEST_CASE("RFC 9112 3.2: path and query of every form of target", "[http][reques
          {row{"/", "/", ""}, row{"/a/b", "/a/b", ""}, row{"/a?b=c", "/a", "b=c"}, row{"/a?", "/a", ""},
           row{"/a?b?c", "/a", "b?c"}, row{"/%41?%42", "/%41", "%42"}, row{"//a//b", "//a//b", ""},
           row{"http://h/a?b", "/a", "b"}, row{"HTTPS://h:1/a", "/a", ""}, row{"http://h", "/", ""},
-          row{"http://h?b", "/", "b"}, row{"http://h?b/c", "/", "b/c"}, row{"/a#f", "/a", ""}, row{"/a?b#f?", "/a", "b"},
-          row{"/http://h/a", "/http://h/a", ""}, row{"*", "*", ""}, row{"host:80", "", ""}, row{"", "", ""}}) {
+          row{"http://h?b", "/", "b"}, row{"http://h?b/c", "/", "b/c"}, row{"/a#f", "/a", ""},
+          row{"/a?b#f?", "/a", "b"}, row{"/http://h/a", "/http://h/a", ""}, row{"*", "*", ""}, row{"host:80", "", ""},
+          row{"", "", ""}}) {
         CAPTURE(target);
         const weir::request_view request{.method = "GET", .target = target};
         CHECK(request.path() == path);

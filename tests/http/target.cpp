@@ -40,9 +40,9 @@ TEST_CASE("RFC 3986 3.3: a path is decoded segment by segment", "[http][target]"
 
 TEST_CASE("RFC 3986 7.3: what would be another path after decoding is refused", "[http][target]") {
     for (const auto path :
-         {""sv, "a"sv, "/%"sv, "/%zz"sv, "/a%2fb"sv, "/a%2Fb"sv, "/%00"sv, "/a%00.html"sv, "/a%0d%0ab"sv, "/%7f"sv,
-          "/.."sv, "/a/../b"sv, "/a/.."sv, "/./a"sv, "/%2e%2e/a"sv, "/.%2E"sv, "/%2e"sv, "/..%2fa"sv, "/a\\b"sv,
-          "/..%5ca"sv, "/%5C"sv, "/a\0b"sv}) {
+         {""sv,          "a"sv,       "/%"sv,    "/%zz"sv,    "/a%2fb"sv, "/a%2Fb"sv, "/%00"sv,      "/a%00.html"sv,
+          "/a%0d%0ab"sv, "/%7f"sv,    "/.."sv,   "/a/../b"sv, "/a/.."sv,  "/./a"sv,   "/%2e%2e/a"sv, "/.%2E"sv,
+          "/%2e"sv,      "/..%2fa"sv, "/a\\b"sv, "/..%5ca"sv, "/%5C"sv,   "/a\0b"sv}) {
         CAPTURE(path);
         CHECK_FALSE(http::decode_path(path));
     }

@@ -60,8 +60,8 @@ TEST_CASE("SSE server 1-3, 5, 7: the head with its first comment, chunked", "[ss
     CHECK(result.refusal == error::none);
     CHECK(result.body_framing == framing::chunked);
     CHECK(result.keep_alive);
-    CHECK(result.response == "HTTP/1.1 200 OK\r\n" + std::string{stream_fields} +
-                                 "Transfer-Encoding: chunked\r\n\r\n3\r\n:\n\n\r\n");
+    CHECK(result.response ==
+          "HTTP/1.1 200 OK\r\n" + std::string{stream_fields} + "Transfer-Encoding: chunked\r\n\r\n3\r\n:\n\n\r\n");
 }
 
 TEST_CASE("SSE server 5, 6: HTTP/1.0 is close-delimited, never chunked", "[sse][handshake]") {
@@ -69,8 +69,7 @@ TEST_CASE("SSE server 5, 6: HTTP/1.0 is close-delimited, never chunked", "[sse][
         const auto result = request("GET", more, {}, "/", http::version::http_1_0);
         CHECK(result.body_framing == framing::plain);
         CHECK_FALSE(result.keep_alive);
-        CHECK(result.response ==
-              "HTTP/1.1 200 OK\r\n" + std::string{stream_fields} + "Connection: close\r\n\r\n:\n\n");
+        CHECK(result.response == "HTTP/1.1 200 OK\r\n" + std::string{stream_fields} + "Connection: close\r\n\r\n:\n\n");
     }
 }
 
@@ -134,7 +133,8 @@ TEST_CASE("SSE server 8: other methods are 405, with what is allowed", "[sse][ha
 }
 
 TEST_CASE("SSE server 9: Accept is honoured", "[sse][handshake]") {
-    for (const std::string_view accept : {"*/*", "text/*", "text/event-stream", "application/json, text/event-stream", ""}) {
+    for (const std::string_view accept :
+         {"*/*", "text/*", "text/event-stream", "application/json, text/event-stream", ""}) {
         CAPTURE(accept);
         CHECK(get({{"Accept", accept}}).refusal == error::none);
     }
@@ -279,7 +279,9 @@ TEST_CASE("SSE server 12: an id that is over-long, no text or full of controls n
         CHECK(result.last_event_id.empty());
         CHECK(result.last_event_id_refused);
     };
-    for (const auto id : {"a\tb"sv, "\x1b[2J"sv, "a\0b"sv, "a\r\nb"sv, "\x7f"sv, "\xff"sv, "\xc3"sv, "\xc2\x9b" "2J"sv}) {
+    for (const auto id : {"a\tb"sv, "\x1b[2J"sv, "a\0b"sv, "a\r\nb"sv, "\x7f"sv, "\xff"sv, "\xc3"sv,
+                          "\xc2\x9b"
+                          "2J"sv}) {
         check_refused(get({{"Last-Event-ID", id}}));
     }
     check_refused(get({{"Last-Event-ID", "1"}, {"Last-Event-ID", "2"}}));
@@ -303,8 +305,14 @@ TEST_CASE("SSE server 14: extra fields are sent, defaults replaced, and injectio
     CHECK(has_line(result, "cache-control: no-store, no-transform"));
     CHECK_FALSE(mentions(result, "no-cache"));
 
-    for (const auto& bad : {http::field_view{"X", "a\r\nY: b"}, {"X", "a\nb"}, {"X", "a\0b"sv}, {"X Y", "a"}, {"", "a"},
-                            {"content-type", "text/html"}, {"Content-Length", "5"}, {"transfer-encoding", "gzip"},
+    for (const auto& bad : {http::field_view{"X", "a\r\nY: b"},
+                            {"X", "a\nb"},
+                            {"X", "a\0b"sv},
+                            {"X Y", "a"},
+                            {"", "a"},
+                            {"content-type", "text/html"},
+                            {"Content-Length", "5"},
+                            {"transfer-encoding", "gzip"},
                             {"Connection", "upgrade"}}) {
         CAPTURE(bad.name, bad.value);
         const fields extra{{"X-Good", "1"}, bad};

@@ -67,7 +67,8 @@ constexpr std::optional<authority> parse_authority(std::string_view text) noexce
 
     const auto host = text.substr(0, bracketed ? host_end + 1 : host_end);
     auto rest = text.substr(host.size());
-    if (bracketed ? !detail::is_ipv6(host.substr(1, host.size() - 2)) : !detail::is_host_name(host)) return std::nullopt;
+    if (bracketed ? !detail::is_ipv6(host.substr(1, host.size() - 2)) : !detail::is_host_name(host))
+        return std::nullopt;
     if (rest.empty()) return authority{host, {}};
     if (rest.front() != ':') return std::nullopt;
     rest.remove_prefix(1);

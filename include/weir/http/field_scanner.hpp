@@ -3,10 +3,10 @@
 
 // Finds the end of a field section and refuses what other parsers let pass. Layer: protocol. RFC 9112 §5, §2.2
 //
-// Why not leave it to llhttp: before 8.1.1 it takes a CR that no LF follows for the end of a field (CVE-2023-30589),
-// 9.1 and older let a fold or a space hide a Content-Length (CVE-2024-27982), and a build in its "loose" mode skips any
-// byte where a line feed belongs. Whoever stands in front of this server may read such bytes differently, which is
-// request smuggling. So every byte is checked here first, whatever llhttp is installed.
+// Why not leave it to llhttp: 8.1.0, which Debian 12 has, takes a CR that no LF follows for the end of a field unless
+// built strict (CVE-2023-30589), joins folded lines, which hides a Content-Length (CVE-2024-27982; fixed in 8.1.2 and
+// 9.2.1), and lets bare line feeds end the request line. Whoever stands in front of this server may read such bytes
+// differently, which is request smuggling. So every byte is checked here first, whatever llhttp is installed.
 
 #include <weir/error.hpp>
 #include <weir/http/grammar.hpp>

@@ -22,7 +22,8 @@ enum class origin_kind : std::uint8_t {
 };
 
 /// Classifies a request's origin. Entries of the list are compared exactly, as `scheme://host[:port]`: no suffixes, no
-/// patterns; "null" is allowed only by an entry "null". An entry "*" matches nothing here: what it means is the caller's.
+/// patterns; "null" is allowed only by an entry "null". An entry "*" matches nothing here: what it means is the
+/// caller's.
 constexpr origin_kind classify_origin(const request_view& request, std::span<const std::string_view> allowed) noexcept {
     const auto count = request.fields.count("Origin");
     if (count == 0) return origin_kind::absent;

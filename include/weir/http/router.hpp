@@ -26,8 +26,8 @@ struct path_parameter {
 /// Routes, each a method, a pattern and a value of the application's (a handler, say).
 ///
 /// A pattern begins with '/'. A segment `{name}` matches one segment that is not empty; `{name...}` as the last one
-/// matches all the rest, with its slashes, even if empty. Everything else matches itself. Of several patterns that match,
-/// the one that is more literal wins, segment by segment from the left, whatever the order of adding.
+/// matches all the rest, with its slashes, even if empty. Everything else matches itself. Of several patterns that
+/// match, the one that is more literal wins, segment by segment from the left, whatever the order of adding.
 ///
 /// Look-up compares the path with each pattern: meant for the dozens of routes of a program, not for thousands.
 /// Thread-safe as long as nothing is added.
@@ -35,7 +35,8 @@ template <class T>
 class router {
 public:
     /// Adds a route; an empty method answers every method that no other route of the same path answers.
-    /// error::bad_argument: no valid pattern, a name twice in it, or the same method with the same shape of path before.
+    /// error::bad_argument: no valid pattern, a name twice in it, or the same method with the same shape of path
+    /// before.
     [[nodiscard]] error add(std::string_view method, std::string_view pattern, T value);
 
     struct match {
@@ -190,9 +191,10 @@ auto router<T>::parse(std::string_view pattern) -> std::optional<std::vector<seg
         auto next = parse_segment(detail::take_segment(pattern));
         if (!next) return std::nullopt;
         if (next->kind == segment_kind::rest && !pattern.empty()) return std::nullopt;
-        const bool twice = next->kind != segment_kind::literal && std::any_of(out.begin(), out.end(), [&](const auto& s) {
-                               return s.kind != segment_kind::literal && s.text == next->text;
-                           });
+        const bool twice =
+            next->kind != segment_kind::literal && std::any_of(out.begin(), out.end(), [&](const auto& s) {
+                return s.kind != segment_kind::literal && s.text == next->text;
+            });
         if (twice) return std::nullopt;
         out.push_back(std::move(*next));
     }

@@ -50,9 +50,9 @@ struct accept_options {
     /// The reconnection time to begin with; absent: the browser's own.
     std::optional<milliseconds> retry = std::nullopt;
 
-    bool close_delimited = false;  ///< never chunk: the stream ends with the connection
-    bool keep_alive = true;        ///< false: announce `Connection: close`, whatever the client wants
-    bool stop = false;             ///< answer 204: browsers do not reconnect
+    bool close_delimited = false;               ///< never chunk: the stream ends with the connection
+    bool keep_alive = true;                     ///< false: announce `Connection: close`, whatever the client wants
+    bool stop = false;                          ///< answer 204: browsers do not reconnect
     std::size_t max_last_event_id_bytes = 256;  ///< 0 = off
 };
 
@@ -68,9 +68,9 @@ struct handshake_result {
     /// The id that the client saw last: from the Last-Event-ID field, else from the query parameter `last_event_id` or
     /// `lastEventId`. UTF-8, no control characters, bounded. Empty: none.
     std::string last_event_id;
-    /// The client named an id that was over-long, no UTF-8, repeated, or had control characters; last_event_id is empty.
-    /// A log of missed events should report a gap then. It is no refusal: a browser would take that for the end of the
-    /// stream, and it cannot help sending the id it was once given.
+    /// The client named an id that was over-long, no UTF-8, repeated, or had control characters; last_event_id is
+    /// empty. A log of missed events should report a gap then. It is no refusal: a browser would take that for the end
+    /// of the stream, and it cannot help sending the id it was once given.
     bool last_event_id_refused = false;
     /// Whether the connection can carry another request after this response, provided that the body of this one has
     /// been read.
@@ -94,9 +94,12 @@ public:
         add_cors_fields();
         result_.refusal = decide();
         const bool accepted = result_.refusal == error::none || result_.refusal == error::no_body;
-        if (!accepted) refuse(http_status_for(result_.refusal));
-        else if (request_.method == "OPTIONS") answer_options();
-        else begin_stream();
+        if (!accepted)
+            refuse(http_status_for(result_.refusal));
+        else if (request_.method == "OPTIONS")
+            answer_options();
+        else
+            begin_stream();
         return std::move(result_);
     }
 

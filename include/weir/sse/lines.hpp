@@ -41,7 +41,7 @@ void for_each_line(std::string_view text, OnLine on_line) {
 namespace detail {
 
 /// On any processor: the C library's vectorised search, twice.
-inline const char* find_line_end_portable(const char* first, const char* last) noexcept {
+[[gnu::noinline]] inline const char* find_line_end_portable(const char* first, const char* last) noexcept {
     // A window, so that text full of CR without any LF is not searched for the LF to its end from every line.
     constexpr std::size_t window = 2048;
     while (first != last) {
