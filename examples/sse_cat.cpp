@@ -5,7 +5,7 @@
 //     curl -sN http://127.0.0.1:8080/ticks | sse_cat
 
 #include <weir/sse/decoder.hpp>
-#include <weir/sse/utf8.hpp>
+#include <weir/utf8.hpp>
 
 #include <unistd.h>
 
@@ -71,7 +71,7 @@ std::optional<options> parse_options(int argc, char** argv) {
 std::string quoted(std::string_view text) {
     constexpr std::string_view escaped = "\"\\\b\f\n\r\t", letters = "\"\\bfnrt";
     std::string out = "\"";
-    for (const char c : weir::sse::replace_malformed(text)) {
+    for (const char c : weir::replace_malformed(text)) {
         if (const std::size_t at = escaped.find(c); at != std::string_view::npos) {
             out += {'\\', letters[at]};
         } else if (static_cast<unsigned char>(c) < 0x20) {

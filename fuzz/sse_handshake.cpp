@@ -55,7 +55,7 @@ void check(const http::request_view& request, const sse::accept_options& options
     if (result.refusal == error::none) require(body.find(":\n\n") != std::string_view::npos);
 
     require(result.last_event_id.size() <= options.max_last_event_id_bytes);
-    require(http::is_plain_utf8(result.last_event_id));
+    require(is_plain_utf8(result.last_event_id));
     require(!(result.last_event_id_refused && !result.last_event_id.empty()));
 }
 

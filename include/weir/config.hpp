@@ -3,7 +3,7 @@
 
 // Which Asio, which error_code: the one header with conditional compilation. Layer: ground.
 //
-// Standalone Asio is the default; define WEIR_USE_BOOST_ASIO (the CMake target weir::boost does) for Boost.Asio.
+// Standalone Asio is the default; WEIR_USE_BOOST_ASIO, defined for the whole program, means Boost.Asio.
 // This header includes neither: protocol, session and policy code stays free of Asio.
 
 #if defined(WEIR_USE_BOOST_ASIO)

@@ -96,7 +96,7 @@ public:
                 if (refusal != error::none) {
                     return detail::post_completion(std::move(handler), core->get_executor(), make_error_code(refusal));
                 }
-                core->start_drained(core->make_waiter(detail::waiter::kind::drained, std::move(handler)));
+                core->start_drained(core->template make_waiter<detail::waiter::kind::drained>(std::move(handler)));
             },
             token, core_);
     }
@@ -133,7 +133,7 @@ public:
         message->key = event.key.empty() ? event.event.text() : event.key;
         return net::async_initiate<Token, void(error_code)>(
             [](auto handler, core_ptr core, std::unique_ptr<detail::pending_message> pending) {
-                auto& waiter = core->make_waiter(detail::waiter::kind::send, std::move(handler));
+                auto& waiter = core->template make_waiter<detail::waiter::kind::send>(std::move(handler));
                 waiter.message = std::move(pending);
                 core->start_send(waiter);
             },
@@ -149,7 +149,7 @@ public:
     auto async_drained(Token&& token = {}) {
         return net::async_initiate<Token, void(error_code)>(
             [](auto handler, core_ptr core) {
-                core->start_drained(core->make_waiter(detail::waiter::kind::drained, std::move(handler)));
+                core->start_drained(core->template make_waiter<detail::waiter::kind::drained>(std::move(handler)));
             },
             token, core_);
     }
@@ -167,7 +167,7 @@ public:
     auto async_closed(Token&& token = {}) {
         return net::async_initiate<Token, void(error_code, error_code)>(
             [](auto handler, core_ptr core) {
-                core->start_closed(core->make_waiter(detail::waiter::kind::closed, std::move(handler)));
+                core->start_closed(core->template make_waiter<detail::waiter::kind::closed>(std::move(handler)));
             },
             token, core_);
     }
@@ -181,7 +181,7 @@ public:
     auto async_sleep(duration time, Token&& token = {}) {
         return net::async_initiate<Token, void(error_code)>(
             [time](auto handler, core_ptr core) {
-                auto& waiter = core->make_waiter(detail::waiter::kind::sleep, std::move(handler));
+                auto& waiter = core->template make_waiter<detail::waiter::kind::sleep>(std::move(handler));
                 waiter.deadline = later(core->now(), time);
                 core->start_sleep(waiter);
             },

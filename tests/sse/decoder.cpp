@@ -4,7 +4,7 @@
 
 #include <weir/sse/base64.hpp>
 #include <weir/sse/encoder.hpp>
-#include <weir/sse/utf8.hpp>
+#include <weir/utf8.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -131,7 +131,7 @@ result expected_of(const test::json::value& vector) {
 
 /// The vectors expect text as browsers show it, the decoder leaves the bytes.
 result as_shown(result seen) {
-    using weir::sse::replace_malformed;
+    using weir::replace_malformed;
     for (auto& [event, data, id] : seen.events) {
         event = replace_malformed(event);
         data = replace_malformed(data);

@@ -8,8 +8,8 @@
 
 namespace weir::detail {
 
-/// Cancels the stream's pending operations when the time is up; the owner finds out by expired(). For a context that is
-/// run by one thread. Must be destroyed before the stream.
+/// Cancels the stream's pending operations when the time is up, and those started later, until clear(); the owner finds
+/// out by expired(). For a context that is run by one thread. Must be destroyed before the stream.
 template <class Stream>
 class deadline final : private timed {
 public:
@@ -31,7 +31,11 @@ private:
         expired_ = true;
         error_code ignored;
         static_cast<void>(stream_.lowest_layer().cancel(ignored));
+        // An operation of several steps may have been between two of them, with nothing to cancel.
+        loop_.schedule(*this, later(loop_.now(), repeat_interval), stream_.get_executor());
     }
+
+    static constexpr milliseconds repeat_interval{100};
 
     Stream& stream_;
     loop& loop_;

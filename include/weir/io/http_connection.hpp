@@ -42,8 +42,8 @@ public:
 
     /// Reads the next request, with its body. error::peer_closed: the connection ended between two requests.
     net::awaitable<error> read(http::request_builder& request) {
-        idle_ = true;
-        deadline_.set(first_ ? limits_.request_time : limits_.idle_time);
+        idle_ = received_.empty();
+        deadline_.set(first_ || !idle_ ? limits_.request_time : limits_.idle_time);
         const error head = co_await read_head(request);
         if (head != error::none) co_return head;
         const error body = co_await read_body(request);

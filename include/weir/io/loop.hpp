@@ -12,8 +12,10 @@
 #include WEIR_ASIO(execution_context.hpp)
 #include WEIR_ASIO(query.hpp)
 
+#include <cstddef>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace weir::detail {
 
@@ -27,6 +29,23 @@ public:
 
 protected:
     ~timed() = default;
+};
+
+/// Something that keeps completion handlers, which may own what keeps it alive: a coroutine that waits for its own
+/// session. The context breaks that circle when it is destroyed, as it does for operations of its own.
+class resident : public timed {
+public:
+    /// The context is being destroyed: destroys the handlers uncalled.
+    virtual void abandon() noexcept = 0;
+
+protected:
+    ~resident() = default;
+
+private:
+    friend class loop;
+
+    resident* next_ = nullptr;
+    resident* previous_ = nullptr;
 };
 
 /// The deadlines of an execution context. Thread-safe: a context may be run by several threads.
@@ -54,19 +73,37 @@ public:
     template <class Executor>
     void schedule(timed& entry, time_point at, const Executor& executor) {
         const std::lock_guard lock{mutex_};
+        remove(entry);
+        if (at != never) ++scheduled_;
         wheel_.schedule(entry, at);
-        if (at >= armed_ || manual_now_ || stopped_) return;
+        if (at >= armed_ || manual_now_ || stopped_) return disarm_if_empty();
         if (!timer_) timer_.emplace(net::any_io_executor{executor});
         arm(at);
     }
 
     void cancel(timed& entry) noexcept {
         const std::lock_guard lock{mutex_};
-        wheel_.cancel(entry);
+        remove(entry);
+        disarm_if_empty();
     }
 
-    /// Virtual time, for tests and simulations: from now on the clock stands at `at` until it is moved on by
-    /// advance_to(). Call before anything is scheduled.
+    void enter(resident& entry) noexcept {
+        const std::lock_guard lock{mutex_};
+        entry.next_ = residents_;
+        if (residents_ != nullptr) residents_->previous_ = &entry;
+        residents_ = &entry;
+    }
+
+    /// Cancels the entry's deadline, too.
+    void leave(resident& entry) noexcept {
+        const std::lock_guard lock{mutex_};
+        remove(entry);
+        disarm_if_empty();
+        unlink(entry);
+    }
+
+    /// Virtual time, for tests and simulations: from now on the clock stands at `at`, which is not before this loop was
+    /// made, until it is moved on by advance_to(). Call before anything is scheduled.
     void stop_clock(time_point at) { manual_now_ = at; }
 
     /// Moves virtual time on, deadline by deadline.
@@ -90,12 +127,38 @@ private:
     using timer = net::basic_waitable_timer<clock, net::wait_traits<clock>, net::any_io_executor>;
 
     void shutdown() noexcept override {
-        const std::lock_guard lock{mutex_};
+        std::unique_lock lock{mutex_};
         stopped_ = true;
         timer_.reset();
+        while (resident* const entry = residents_) {
+            unlink(*entry);
+            lock.unlock();
+            entry->abandon();
+            lock.lock();
+        }
     }
 
-    // With the mutex held.
+    // The functions from here to on_timer() are called with the mutex held.
+
+    void unlink(resident& entry) noexcept {
+        if (entry.next_ != nullptr) entry.next_->previous_ = entry.previous_;
+        if (entry.previous_ != nullptr) entry.previous_->next_ = entry.next_;
+        if (residents_ == &entry) residents_ = entry.next_;
+        entry.next_ = entry.previous_ = nullptr;
+    }
+
+    void remove(timed& entry) noexcept {
+        if (!entry.scheduled()) return;
+        wheel_.cancel(entry);
+        --scheduled_;
+    }
+
+    // A timer that waits for nothing would keep the context's run() from returning.
+    void disarm_if_empty() noexcept {
+        if (scheduled_ != 0 || std::exchange(armed_, never) == never) return;
+        if (timer_) timer_->cancel();
+    }
+
     void arm(time_point at) {
         armed_ = at;
         timer_->expires_at(at);
@@ -119,6 +182,7 @@ private:
     timed* take_due(time_point until) noexcept {
         const std::lock_guard lock{mutex_};
         while (wheel_entry* entry = wheel_.pop_due(until)) {
+            --scheduled_;
             auto* due = static_cast<timed*>(entry);
             if (due->retain()) return due;
         }
@@ -129,7 +193,9 @@ private:
     wheel wheel_;
     std::optional<timer> timer_;
     std::optional<time_point> manual_now_;
-    time_point armed_ = never;
+    resident* residents_ = nullptr;
+    std::size_t scheduled_ = 0;  // entries in the wheel
+    time_point armed_ = never;   // what the timer waits for
     bool stopped_ = false;
 };
 

@@ -67,7 +67,7 @@ private:
 /// handle, a pending operation on the stream, a passing deadline. The protocol (the two texts of session_host) is left
 /// to the derived class.
 template <class Stream, class... Policies>
-class stream_session : public session, private timed {
+class stream_session : public session, private resident {
 public:
     using executor_type = typename Stream::executor_type;
 
@@ -75,9 +75,9 @@ public:
     Stream& stream() noexcept { return transport_.stream(); }
 
     /// Starts an operation that a completion handler waits for.
-    template <class Handler>
-    waiter& make_waiter(waiter::kind what, Handler handler) {
-        return waiter_op<Handler, executor_type>::create(what, std::move(handler), get_executor(), *this);
+    template <waiter::kind What, class Handler>
+    waiter& make_waiter(Handler handler) {
+        return waiter_op<What, Handler, executor_type>::create(std::move(handler), get_executor(), *this);
     }
 
     time_point now() const noexcept final { return loop_.now(); }
@@ -85,7 +85,7 @@ public:
     void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
     void drop_reference() noexcept {
         if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-        loop_.cancel(*this);  // before destruction begins: retain() may be running on another thread
+        loop_.leave(*this);  // before destruction begins: retain() may be running on another thread
         delete this;
     }
 
@@ -94,7 +94,9 @@ protected:
         : session(next_salt()),
           transport_(std::move(stream)),
           policies_(std::move(policies)),
-          loop_(loop::of(transport_.get_executor())) {}
+          loop_(loop::of(transport_.get_executor())) {
+        loop_.enter(*this);
+    }
 
     virtual ~stream_session() = default;
 
@@ -179,6 +181,13 @@ private:
 
     void expire() noexcept final {
         net::dispatch(get_executor(), [self = self_ptr::adopt(this)] { self->on_timer(); });
+    }
+
+    void abandon() noexcept final {
+        const self_ptr self{this};
+        phase_ = phase::closed;  // the handles that go with the handlers find nothing left to do
+        outbox_.clear();
+        const waiter_list abandoned{std::move(waiters_)};
     }
 
     // ---- policies ----

@@ -42,10 +42,12 @@ concept async_stream = requires(Stream& stream, net::mutable_buffer in, net::con
 /// type with the same members. Reads and writes need not go through Asio's reactor.
 template <class Stream>
 concept direct_stream = async_stream<Stream> && requires(Stream& stream, error_code& ec, net::mutable_buffer in,
-                                                         net::const_buffer out) {
+                                                         net::const_buffer out,
+                                                         std::span<const net::const_buffer> several) {
     stream.non_blocking(true, ec);
     { stream.read_some(in, ec) } -> std::convertible_to<std::size_t>;
     { stream.write_some(out, ec) } -> std::convertible_to<std::size_t>;
+    { stream.write_some(several, ec) } -> std::convertible_to<std::size_t>;
     stream.async_wait(Stream::wait_read, detail::any_io_handler{});
     stream.async_wait(Stream::wait_write, detail::any_io_handler{});
 };
@@ -222,7 +224,7 @@ public:
 private:
     static constexpr std::size_t max_write_bytes = 64 * 1024;
 
-    // Writes until everything taken has been accepted.
+    // Every byte accepted is progress, which the session wants to know of: the rest is the next wait_writable()'s.
     template <class Handler>
     struct write_op {
         transport& self;
@@ -230,9 +232,10 @@ private:
 
         void operator()(error_code ec, std::size_t n) {
             self.written_ += n;
-            if (!ec && self.in_flight() != 0) return self.wait_writable(std::move(handler));
-            self.outgoing_ = {};
-            self.written_ = 0;
+            if (ec || self.in_flight() == 0) {
+                self.outgoing_ = {};
+                self.written_ = 0;
+            }
             std::move(handler)(ec);
         }
     };

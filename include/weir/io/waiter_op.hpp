@@ -13,7 +13,6 @@
 #include WEIR_ASIO(executor_work_guard.hpp)
 #include WEIR_ASIO(post.hpp)
 
-#include <concepts>
 #include <memory>
 #include <tuple>
 #include <utility>
@@ -45,16 +44,16 @@ void post_completion(Handler handler, const Executor& executor, Args... args) {
 
 /// A waiter made from a completion handler of signature void(error_code), or void(error_code, error_code reason) for
 /// those that wait for the end. Lives in memory from the handler's allocator.
-template <class Handler, class Executor>
+template <waiter::kind What, class Handler, class Executor>
 class waiter_op final : public waiter {
 public:
     /// `session`: what cancel() is called on, when the handler's cancellation slot fires.
     template <class Session>
-    static waiter_op& create(kind what, Handler handler, const Executor& executor, Session& session) {
+    static waiter_op& create(Handler handler, const Executor& executor, Session& session) {
         auto slot = net::get_associated_cancellation_slot(handler);
         allocator memory{net::get_associated_allocator(handler)};
         waiter_op* op = std::allocator_traits<allocator>::allocate(memory, 1);
-        op = ::new (static_cast<void*>(op)) waiter_op(what, std::move(handler), executor);
+        op = ::new (static_cast<void*>(op)) waiter_op(std::move(handler), executor);
         if (slot.is_connected()) {
             slot.assign([&session, op](net::cancellation_type type) {
                 if (type != net::cancellation_type::none) session.cancel(*op, net::error::operation_aborted);
@@ -68,7 +67,7 @@ public:
         work work_kept = std::move(work_);
         const Executor executor = executor_;
         release(handler);
-        if constexpr (std::invocable<Handler, error_code, error_code>) {
+        if constexpr (What == kind::closed) {
             post_completion(std::move(handler), executor, ec, reason);
         } else {
             post_completion(std::move(handler), executor, ec);
@@ -85,8 +84,8 @@ private:
         net::associated_allocator_t<Handler>>::template rebind_alloc<waiter_op>;
     using work = net::executor_work_guard<net::associated_executor_t<Handler, Executor>>;
 
-    waiter_op(kind k, Handler&& handler, const Executor& executor)
-        : waiter(k),
+    waiter_op(Handler&& handler, const Executor& executor)
+        : waiter(What),
           executor_(executor),
           work_(net::get_associated_executor(handler, executor)),
           handler_(std::move(handler)) {}

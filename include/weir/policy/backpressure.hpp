@@ -5,6 +5,7 @@
 
 #include <weir/time.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -49,7 +50,7 @@ struct outbox_bounds {
 
     /// A message has waited longer than allowed.
     constexpr bool outdated(const outbox_facts& f) const noexcept {
-        return age != age.zero() && f.messages != 0 && f.oldest_age > age;
+        return age > age.zero() && f.messages != 0 && std::chrono::ceil<milliseconds>(f.oldest_age) > age;
     }
     /// The offered message does not fit.
     constexpr bool full(const outbox_facts& f) const noexcept {

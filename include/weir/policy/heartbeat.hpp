@@ -23,7 +23,7 @@ struct liveness {
 
 struct wait_until {
     time_point at;
-};                  ///< ask again then; `never` is allowed
+};                  ///< ask again then; `never` is allowed, the past means soon
 struct beat {};     ///< speak now: an SSE comment
 struct give_up {};  ///< the peer is gone: end the session with error::unresponsive
 
@@ -42,7 +42,7 @@ struct comment_every {
 
     constexpr heartbeat_decision operator()(const liveness& s) const noexcept {
         if (interval <= interval.zero()) return wait_until{never};
-        const duration jitter = duration{interval} / 10 * s.salt / 256;
+        const duration jitter = duration{interval} / 2560 * s.salt;
         const time_point due = later(s.last_sent, interval - jitter);
         if (s.now < due) return wait_until{due};
         // Bytes on their way are better than a comment behind them; whether they move is the stall policy's question.

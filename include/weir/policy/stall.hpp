@@ -15,7 +15,7 @@ namespace weir {
 /// What a stall policy decides on. Asked only while bytes wait to be written.
 struct progress {
     time_point now;
-    time_point last_progress;  ///< when the transport last accepted a byte, or the outbox began to fill
+    time_point last_progress;  ///< when a byte was last taken, or the outbox of a session not blocked began to fill
     std::size_t bytes_unsent = 0;
 };
 

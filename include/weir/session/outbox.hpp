@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
@@ -64,14 +65,17 @@ private:
         std::unique_ptr<char[]> buffer;
         std::size_t capacity = 0, begin = 0, end = 0;  // of the buffer: capacity, first byte used, first byte free
         std::vector<entry> entries;
-        std::size_t first = 0;  // of entries; never a dropped one
+        std::size_t first = 0;   // of entries; never a dropped one
+        std::size_t oldest = 0;  // no entry before this one can be dropped
         std::size_t bytes = 0, messages = 0;
         bool front_is_partial = false;
     };
 
     std::span<entry> live() const noexcept { return std::span{state_->entries}.subspan(state_->first); }
     std::span<entry> untouched() const noexcept { return live().subspan(state_->front_is_partial ? 1 : 0); }
+    entry* oldest_message() const noexcept;
     void append(entry e);
+    void tidy();
     void grow(std::size_t size);
     void drop(entry& e) noexcept;
     void skip_dropped() noexcept;
@@ -80,10 +84,17 @@ private:
 };
 
 inline time_point outbox::oldest() const noexcept {
-    if (empty()) return never;
-    const auto candidates = untouched();
-    const auto oldest = std::ranges::find_if(candidates, &entry::droppable);
-    return oldest == candidates.end() ? never : oldest->committed;
+    const entry* const oldest = oldest_message();
+    return oldest == nullptr ? never : oldest->committed;
+}
+
+// The oldest message of which nothing has been consumed. What can't be dropped now never can, so it is passed once.
+inline outbox::entry* outbox::oldest_message() const noexcept {
+    if (empty()) return nullptr;
+    state& s = *state_;
+    s.oldest = std::max(s.oldest, s.first + (s.front_is_partial ? 1 : 0));
+    while (s.oldest != s.entries.size() && !s.entries[s.oldest].droppable()) ++s.oldest;
+    return s.oldest == s.entries.size() ? nullptr : &s.entries[s.oldest];
 }
 
 inline char* outbox::prepare(std::size_t size) {
@@ -101,16 +112,31 @@ inline char* outbox::prepare(std::size_t size) {
 
 inline void outbox::append(entry e) {
     state& s = *state_;
-    if (s.first > s.entries.size() / 2 + 16) {
-        s.entries.erase(s.entries.begin(), s.entries.begin() + static_cast<std::ptrdiff_t>(s.first));
-        s.first = 0;
-    }
+    if (s.entries.size() == s.entries.capacity()) tidy();
     const std::size_t size = e.size;
     const bool control = e.control;
     s.entries.push_back(std::move(e));
     s.end += size;
     s.bytes += size;
     s.messages += control ? 0 : 1;
+}
+
+// Forgets what has been consumed and makes one of dropped neighbours, so that a front that does not move is not followed
+// by an ever longer trail. What is left fills at most half the room, which keeps the work linear in the entries appended.
+inline void outbox::tidy() {
+    std::vector<entry>& entries = state_->entries;
+    auto end = entries.begin();
+    for (entry& e : live()) {
+        if (e.dropped && std::prev(end)->dropped) {  // the first one is not
+            std::prev(end)->size += e.size;
+        } else {
+            if (&*end != &e) *end = std::move(e);
+            ++end;
+        }
+    }
+    entries.erase(end, entries.end());
+    state_->first = state_->oldest = 0;
+    entries.reserve(entries.size() * 2);
 }
 
 // Moves the live bytes to the front of a buffer with room for `size` more, leaving dropped messages behind. Doubling
@@ -126,7 +152,7 @@ inline void outbox::grow(std::size_t size) {
         from += e.size;
     }
     std::erase_if(s.entries, [&, i = std::size_t{0}](const entry& e) mutable { return i++ < s.first || e.dropped; });
-    s.first = 0;
+    s.first = s.oldest = 0;
     s.begin = 0;
     s.end = static_cast<std::size_t>(to - buffer.get());
     s.buffer = std::move(buffer);
@@ -141,10 +167,8 @@ inline void outbox::drop(entry& e) noexcept {
 }
 
 inline bool outbox::drop_oldest() noexcept {
-    if (empty()) return false;
-    const auto candidates = untouched();
-    const auto oldest = std::ranges::find_if(candidates, &entry::droppable);
-    if (oldest == candidates.end()) return false;
+    entry* const oldest = oldest_message();
+    if (oldest == nullptr) return false;
     drop(*oldest);
     skip_dropped();
     return true;

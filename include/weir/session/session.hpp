@@ -68,12 +68,14 @@ private:
     time_point deadline_ = never;  // open: end of life; later: when the peer must have closed
     time_point timer_ = never;     // what set_timer() was last given
     std::uint8_t salt_;
+    bool opened_ = false;  // a session that was refused never is
 };
 
 // ---- beginning and ending ----
 
 inline void session::open(std::string_view head) {
     phase_ = phase::open;
+    opened_ = true;
     last_sent_ = last_received_ = now();
     observe(session_opened{});
     queue_control(head);
@@ -101,9 +103,9 @@ inline void session::close(error reason, std::string_view last_words) {
            })) {
         w->complete(reason == error::none ? error::closed : reason, end_reason_);
     }
+    start_filling(now());
     queue_control(last_words);
     queue_control(farewell());
-    last_progress_ = std::max(last_progress_, last_sent_);
     deadline_ = later(last_progress_, closing_time);
     arm(deadline_);
     request_flush();
@@ -111,7 +113,6 @@ inline void session::close(error reason, std::string_view last_words) {
 
 inline void session::terminate(error_code reason) {
     if (phase_ == phase::closed) return;
-    const bool was_open = phase_ != phase::fresh;
     if (phase_ < phase::lingering && !end_reason_) end_reason_ = reason;
     count_drop(drop_reason::unsent, outbox_.messages());
     phase_ = phase::closed;
@@ -119,7 +120,7 @@ inline void session::terminate(error_code reason) {
     timer_ = never;
     set_timer(never);
     close_transport();
-    if (was_open) observe(session_closed{end_reason_});
+    if (opened_) observe(session_closed{end_reason_});
     waiter_list waiting{std::move(waiters_)};
     const error_code why = end_reason_ ? end_reason_ : make_error_code(error::closed);
     const error_code end = end_reason_;
@@ -140,7 +141,10 @@ inline void session::start_closed(waiter& w) {
 }
 
 inline void session::cancel(waiter& w, error_code ec) {
-    if (waiters_.take([&](const waiter& x) { return &x == &w; }) != nullptr) w.complete(ec, end_reason_);
+    if (waiters_.take([&](const waiter& x) { return &x == &w; }) == nullptr) return;
+    // What stood behind it may go on.
+    if (w.what == waiter::kind::send) request_flush();
+    w.complete(ec, end_reason_);
 }
 
 inline void session::on_received() { last_received_ = now(); }
@@ -170,11 +174,15 @@ inline void session::on_timer() {
 inline void session::look_at_time() {
     if (phase_ == phase::closed) return;
     if (blocked_ && !review()) return;
+    notice_progress();
     const time_point at = now();
     wake_sleepers(at);
-    time_point next = std::min(end_if_overdue(at), waiters_.earliest_deadline());
-    next = std::min({next, stop_if_stalled(at), beat_if_due(at)});
+    const time_point end = end_if_overdue(at);
+    const time_point asked = std::min({stop_if_stalled(at), beat_if_due(at)});  // in this order
     if (phase_ == phase::closed) return;
+    // A policy that names the past is asked again after a moment, not in a loop.
+    time_point next = asked > at ? asked : later(at, review_interval);
+    next = std::min({next, end, waiters_.earliest_deadline()});
     if (blocked_ && outbox_.messages() != 0) next = std::min(next, later(at, review_interval));
     arm(next);
 }

@@ -64,11 +64,13 @@ protected:
 
     std::size_t unsent() const noexcept { return outbox_.bytes() + in_flight(); }
     error unusable() const noexcept;
+    void start_filling(time_point at);
     void queue_control(std::string_view bytes);
     void count_drop(drop_reason reason, std::size_t n);
     void request_flush();
     void flush();
     bool review();
+    void notice_progress();
 
     outbox outbox_;
     waiter_list waiters_;
@@ -81,6 +83,8 @@ private:
     // At most this much is written before other sessions get their turn.
     static constexpr std::size_t max_bytes_per_flush = 4 * 1024 * 1024;
 
+    // Blocked, but everything behind has been dropped: nothing has to wait for the transport.
+    bool held_up() const noexcept { return blocked_ && unsent() != 0; }
     bool drained() const noexcept { return unsent() == 0 && phase_ < phase::closed; }
     outbox_facts facts_for(std::size_t incoming, std::string_view key, time_point at) const noexcept;
     admission admit(std::size_t size, std::string_view key);
@@ -89,12 +93,12 @@ private:
     error settle(admission decision, const pending_message& m);
     template <class Encoder>
     void push(const Encoder& message, std::string_view key);
-    void start_filling(time_point at);
     bool write_once();
     void block();
     void after_drained();
 
     std::uint64_t messages_sent_ = 0, bytes_sent_ = 0;
+    std::size_t in_flight_seen_ = 0;
     drop_counts dropped_;
     bool flush_scheduled_ = false;  // schedule_flush() is pending
     bool admitting_ = false;        // admit_waiting() is under way
@@ -126,7 +130,7 @@ error session_output::send(const Encoder& message, std::string_view key) {
     switch (queue_ahead ? admission::wait : admit(message.size(), key)) {
         case admission::accept: break;
         case admission::drop_newest: return error::dropped;
-        case admission::close: return error::slow_reader;
+        case admission::close: return end_reason_ == error::slow_reader ? error::slow_reader : error::closed;
         default: observe(message_refused{}); return error::refused;
     }
     push(message, key);
@@ -180,9 +184,21 @@ inline void session_output::count_drop(drop_reason reason, std::size_t n) {
     observe(messages_dropped{reason, n});
 }
 
-// Progress is measured from the moment there was something to make progress with.
+// Progress is measured from the moment there was something to make progress with. A blocked transport has made none,
+// even if everything behind it has been dropped meanwhile.
 inline void session_output::start_filling(time_point at) {
-    if (unsent() == 0) last_progress_ = at;
+    if (!blocked_) {
+        if (unsent() == 0) last_progress_ = at;
+    } else if (outbox_.messages() == 0) {
+        arm(later(at, review_interval));  // what held no message was not looked through
+    }
+}
+
+// What write() has taken may still be on its way: that it becomes less is progress, too.
+inline void session_output::notice_progress() {
+    const std::size_t left = in_flight();
+    if (left < in_flight_seen_) last_progress_ = last_sent_ = now();
+    in_flight_seen_ = left;
 }
 
 inline void session_output::queue_control(std::string_view bytes) {
@@ -222,7 +238,7 @@ inline error session_output::settle(admission decision, const pending_message& m
 // ---- writing ----
 
 inline void session_output::request_flush() {
-    if (blocked_ || flush_scheduled_) return;
+    if (held_up() || flush_scheduled_) return;
     flush_scheduled_ = true;
     schedule_flush();
 }
@@ -234,12 +250,12 @@ inline void session_output::on_turn_end() {
 
 inline void session_output::on_writable() {
     blocked_ = false;
-    last_progress_ = last_sent_ = now();
+    notice_progress();
     flush();
 }
 
 inline void session_output::flush() {
-    if (blocked_ || phase_ == phase::closed || !review()) return;
+    if (held_up() || phase_ == phase::closed || !review()) return;
     std::size_t budget = max_bytes_per_flush;
     while (!outbox_.empty() && !blocked_) {
         const std::uint64_t before = bytes_sent_;
@@ -274,6 +290,7 @@ inline bool session_output::write_once() {
 
 inline void session_output::block() {
     blocked_ = true;
+    in_flight_seen_ = in_flight();
     wait_writable();
     arm(later(now(), review_interval));
 }
@@ -286,6 +303,7 @@ inline bool session_output::review() {
         if (decision == admission::close) return terminate(error::slow_reader), false;
         if (decision != admission::drop_oldest || !outbox_.drop_oldest()) return true;
         count_drop(drop_reason::outdated, 1);
+        if (outbox_.empty()) request_flush();  // for those who wait for that
     }
 }
 

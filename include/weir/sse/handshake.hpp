@@ -11,7 +11,7 @@
 #include <weir/http/request_view.hpp>
 #include <weir/http/response.hpp>
 #include <weir/http/target.hpp>
-#include <weir/http/utf8.hpp>
+#include <weir/utf8.hpp>
 #include <weir/sse/encoder.hpp>
 #include <weir/time.hpp>
 
@@ -227,7 +227,7 @@ private:
     // Empty optional: the client named an id that cannot be read.
     void take_id(std::optional<std::string> id) {
         const auto limit = options_.max_last_event_id_bytes;
-        const bool valid = id && (limit == 0 || id->size() <= limit) && http::is_plain_utf8(*id);
+        const bool valid = id && (limit == 0 || id->size() <= limit) && is_plain_utf8(*id);
         result_.last_event_id_refused = !valid;
         if (valid) result_.last_event_id = std::move(*id);
     }

@@ -40,7 +40,8 @@ void for_each_line(std::string_view text, OnLine on_line) {
 
 namespace detail {
 
-/// On any processor: the C library's vectorised search, twice.
+/// On any processor: the C library's vectorised search, twice. Out of line, so that its callers stay small enough to be
+/// inlined themselves.
 [[gnu::noinline]] inline const char* find_line_end_portable(const char* first, const char* last) noexcept {
     // A window, so that text full of CR without any LF is not searched for the LF to its end from every line.
     constexpr std::size_t window = 2048;

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// An event's text as the standard's "UTF-8 decode" leaves it. Layer: protocol.
-// WHATWG Encoding, "UTF-8 decoder"; Unicode §3.9, substitution of maximal subparts
+// Whether bytes are UTF-8, and what to show for those that are not. Layer: ground.
+// RFC 3629 §4; WHATWG Encoding, "UTF-8 decoder"; Unicode §3.9, substitution of maximal subparts
 
 #include <cstddef>
 #include <string>
 #include <string_view>
 
-namespace weir::sse {
+namespace weir {
 
-/// The text with U+FFFD for each malformed part, as every browser shows it. The decoder leaves the bytes as they came:
-/// line ends and field names are ASCII, so to replace afterwards comes to the same. One allocation for well-formed
-/// text.
+/// The text with U+FFFD for each malformed part, as every browser shows it. One allocation for well-formed text.
 std::string replace_malformed(std::string_view text);
+
+/// Whether `text` is UTF-8 without control characters (U+0000 to U+001F, U+007F to U+009F): what can be logged and
+/// passed on in a field without changing what surrounds it.
+constexpr bool is_plain_utf8(std::string_view text) noexcept;
 
 namespace detail {
 
@@ -70,4 +72,15 @@ inline std::string replace_malformed(std::string_view text) {
     return out;
 }
 
-}  // namespace weir::sse
+constexpr bool is_plain_utf8(std::string_view text) noexcept {
+    while (!text.empty()) {
+        const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+        const detail::utf8_front front = detail::front_of(text);
+        if (!front.well_formed || byte(0) < 0x20 || byte(0) == 0x7f) return false;
+        if (byte(0) == 0xc2 && byte(1) < 0xa0) return false;  // U+0080 to U+009F
+        text.remove_prefix(front.size);
+    }
+    return true;
+}
+
+}  // namespace weir
