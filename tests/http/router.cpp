@@ -87,6 +87,15 @@ TEST_CASE("RFC 9110 9.3.2: HEAD is answered by GET, unless it has a route", "[ht
     CHECK(find(router, "OPTIONS", "/c") == " /c");
 }
 
+TEST_CASE("the path decides first, then the method: a catch-all hides no literal route", "[http][router]") {
+    const auto router = make_router({{"GET", "/{path...}"}, {"", "/events"}, {"POST", "/{x}"}, {"HEAD", "/{path...}"}});
+    CHECK(find(router, "GET", "/events") == " /events");
+    CHECK(find(router, "HEAD", "/events") == " /events");
+    CHECK(find(router, "POST", "/events") == " /events");
+    CHECK(find(router, "GET", "/page") == "GET /{path...} path=page");
+    CHECK(find(router, "POST", "/page") == "POST /{x} x=page");
+}
+
 TEST_CASE("a pattern that could never be meant is refused", "[http][router]") {
     http::router<int> router;
     for (const std::string_view pattern : {"", "a", "{a}", "/{", "/}", "/{}", "/{a", "/a}", "/x{a}", "/{a}x", "/{a}{b}",

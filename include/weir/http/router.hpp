@@ -104,8 +104,6 @@ error router<T>::add(std::string_view method, std::string_view pattern, T value)
 template <class T>
 typename router<T>::match router<T>::find(std::string_view method, std::string_view path) const {
     const auto* found = best(method, path);
-    if (found == nullptr && method == "HEAD") found = best("GET", path);
-    if (found == nullptr) found = best({}, path);
 
     match result;
     if (found != nullptr) {
@@ -121,10 +119,18 @@ typename router<T>::match router<T>::find(std::string_view method, std::string_v
 
 template <class T>
 const typename router<T>::route* router<T>::best(std::string_view method, std::string_view path) const noexcept {
+    // The path decides first, then the method: a catch-all for GET does not hide a literal route for any method.
+    const auto rank = [method](const route& r) {
+        if (r.method == method) return 0;
+        if (method == "HEAD" && r.method == "GET") return 1;
+        return r.method.empty() ? 2 : 3;
+    };
     const route* found = nullptr;
     for (const auto& known : routes_) {
-        if (known.method != method || !matches(known, path)) continue;
-        if (found == nullptr || precedes(known, *found)) found = &known;
+        if (rank(known) == 3 || !matches(known, path)) continue;
+        const bool better = found == nullptr || precedes(known, *found) ||
+                            (!precedes(*found, known) && rank(known) < rank(*found));
+        if (better) found = &known;
     }
     return found;
 }
