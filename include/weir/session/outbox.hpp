@@ -121,8 +121,9 @@ inline void outbox::append(entry e) {
     s.messages += control ? 0 : 1;
 }
 
-// Forgets what has been consumed and makes one of dropped neighbours, so that a front that does not move is not followed
-// by an ever longer trail. What is left fills at most half the room, which keeps the work linear in the entries appended.
+// Forgets what has been consumed and makes one of dropped neighbours, so that a front that does not move is not
+// followed by an ever longer trail. What is left fills at most half the room: the work stays linear in the entries
+// appended.
 inline void outbox::tidy() {
     std::vector<entry>& entries = state_->entries;
     auto end = entries.begin();

@@ -69,7 +69,7 @@ public:
     }
 
     /// An entry whose deadline is not after `now`, no longer scheduled; null when there is none. Of two entries more
-    /// than a millisecond apart the earlier comes first.
+    /// than a millisecond apart the earlier comes first, unless it was scheduled when its deadline had passed.
     wheel_entry* pop_due(time_point now) noexcept {
         const std::uint64_t until = tick_not_after(now);
         for (;;) {
