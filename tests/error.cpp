@@ -48,6 +48,7 @@ TEST_CASE("errors: an error_code carries error, category and text", "[error]") {
 TEST_CASE("errors: none is false, and no condition matches it", "[error]") {
     const error_code ec = error::none;
     CHECK_FALSE(ec);
+    CHECK(ec == error_code{});
     for (int kind = 1; kind <= static_cast<int>(condition::misuse); ++kind)
         CHECK_FALSE(ec == static_cast<condition>(kind));
 }

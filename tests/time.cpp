@@ -28,4 +28,6 @@ TEST_CASE("time: later stops at never instead of wrapping", "[time]") {
     CHECK(later(never, 1s) == never);
     CHECK(later(never, 0s) == never);
     STATIC_REQUIRE(later(time_point{}, duration::max()) == never);
+    CHECK(later(start, std::chrono::milliseconds::max()) == never);
+    CHECK(later(start, std::chrono::hours::max()) == never);
 }

@@ -195,7 +195,9 @@ inline const error_category& category() noexcept {
     return instance;
 }
 
-inline error_code make_error_code(error e) noexcept { return {static_cast<int>(e), category()}; }
+inline error_code make_error_code(error e) noexcept {
+    return e == error::none ? error_code{} : error_code{static_cast<int>(e), category()};
+}
 
 inline error_condition make_error_condition(condition c) noexcept {
     return {static_cast<int>(c), detail::condition_category()};

@@ -15,7 +15,11 @@ using std::chrono::milliseconds;
 /// Later than anything: no deadline.
 inline constexpr time_point never = time_point::max();
 
-/// `t + d` that stops at `never` instead of wrapping.
-constexpr time_point later(time_point t, duration d) noexcept { return d >= never - t ? never : t + d; }
+/// `t + d` that stops at `never` instead of wrapping, whatever d's unit. `t` is not before the clock's epoch.
+template <class Rep, class Period>
+constexpr time_point later(time_point t, std::chrono::duration<Rep, Period> d) noexcept {
+    using unit = std::chrono::duration<Rep, Period>;
+    return d >= std::chrono::floor<unit>(never - t) ? never : t + std::chrono::ceil<duration>(d);
+}
 
 }  // namespace weir

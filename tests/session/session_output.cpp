@@ -469,6 +469,15 @@ TEST_CASE("session output: a policy of one's own", "[session][output]") {
         s.unblock();
         CHECK(s.line.output == "3");
     }
+    SECTION("need not know of reviews: a reader that keeps up is never reviewed") {
+        fake_session s{[](const outbox_facts& f) noexcept { return f.messages > 0 ? admission::close : admission::accept; }};
+        s.opened();
+        for (const char* text : {"1", "2", "3"}) {
+            CHECK(s.send(text) == error::none);
+            s.end_turn();
+        }
+        CHECK(s.line.output == "123");
+    }
     SECTION("is told the truth") {
         std::vector<outbox_facts> asked;
         fake_session s{[&](const outbox_facts& f) noexcept { return asked.push_back(f), admission::accept; }, silence};

@@ -86,7 +86,7 @@ private:
     // Blocked, but everything behind has been dropped: nothing has to wait for the transport.
     bool held_up() const noexcept { return blocked_ && unsent() != 0; }
     bool drained() const noexcept { return unsent() == 0 && phase_ < phase::closed; }
-    outbox_facts facts_for(std::size_t incoming, std::string_view key, time_point at) const noexcept;
+    outbox_facts facts_for(std::size_t incoming, std::string_view key) const noexcept;
     admission admit(std::size_t size, std::string_view key);
     bool make_room(admission decision, std::string_view key);
     void admit_waiting();
@@ -109,11 +109,11 @@ inline error session_output::unusable() const noexcept {
     return phase_ == phase::fresh ? error::not_accepted : error::closed;
 }
 
-inline outbox_facts session_output::facts_for(std::size_t incoming, std::string_view key, time_point at) const noexcept {
+inline outbox_facts session_output::facts_for(std::size_t incoming, std::string_view key) const noexcept {
     outbox_facts f;
     f.bytes = unsent();
     f.messages = outbox_.messages();
-    if (const time_point oldest = outbox_.oldest(); oldest != never) f.oldest_age = at - oldest;
+    if (const time_point oldest = outbox_.oldest(); oldest != never) f.oldest_age = now() - oldest;
     f.incoming_bytes = incoming;
     f.same_key_waiting = by_key() && outbox_.has_key(key);
     f.blocked = blocked_;
@@ -151,7 +151,7 @@ void session_output::push(const Encoder& message, std::string_view key) {
 inline admission session_output::admit(std::size_t size, std::string_view key) {
     bool flushed = false;
     for (;;) {
-        const admission decision = decide(facts_for(size, key, now()));
+        const admission decision = decide(facts_for(size, key));
         if (decision == admission::accept) return decision;
         if (!flushed && !blocked_ && !outbox_.empty()) {
             // Full within one turn is not slow: what is there has not even been offered yet.
@@ -249,13 +249,14 @@ inline void session_output::on_turn_end() {
 }
 
 inline void session_output::on_writable() {
-    blocked_ = false;
     notice_progress();
+    if (!review()) return;
+    blocked_ = false;
     flush();
 }
 
 inline void session_output::flush() {
-    if (held_up() || phase_ == phase::closed || !review()) return;
+    if (held_up() || phase_ == phase::closed) return;
     std::size_t budget = max_bytes_per_flush;
     while (!outbox_.empty() && !blocked_) {
         const std::uint64_t before = bytes_sent_;
@@ -299,7 +300,7 @@ inline void session_output::block() {
 inline bool session_output::review() {
     for (;;) {
         if (outbox_.messages() == 0 || phase_ != phase::open) return true;
-        const admission decision = decide(facts_for(0, {}, now()));
+        const admission decision = decide(facts_for(0, {}));
         if (decision == admission::close) return terminate(error::slow_reader), false;
         if (decision != admission::drop_oldest || !outbox_.drop_oldest()) return true;
         count_drop(drop_reason::outdated, 1);
