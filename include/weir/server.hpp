@@ -33,7 +33,8 @@ using awaitable = net::awaitable<T>;
 using sse_session = sse_stream<detail::server_socket, detail::route_policies>;
 
 /// Thread-safe: drain() and stop(). Everything else is called before run(), from one thread. Handlers run on the event
-/// loop of their connection and must not block it.
+/// loop of their connection and must not block it. With several threads, one handler runs on several at a time. Sessions
+/// must not outlive the server; those that handlers keep in state of their own end with it.
 class server {
 public:
     explicit server(server_options options = {}) : engine_(std::move(options)) {}
@@ -110,26 +111,34 @@ private:
         }
     }
 
+    using core_ptr = detail::counted_ptr<detail::server_core_type>;
+
     template <class Handler>
     detail::sse_route::start_function starter(std::string path, Handler handler) {
-        return [this, path = std::move(path), h = std::move(handler)](
-                   detail::counted_ptr<detail::server_core_type> core, request r) mutable {
-            const auto executor = core->get_executor();
-            const auto call = [&]() -> decltype(auto) {
-                if constexpr (std::is_invocable_v<Handler&, sse_session, request>) {
-                    return h(sse_session{std::move(core)}, std::move(r));
-                } else {
-                    static_assert(std::is_invocable_v<Handler&, sse_session>,
-                                  "a handler takes (sse_session) or (sse_session, request)");
-                    return h(sse_session{std::move(core)});
-                }
-            };
-            if constexpr (std::is_void_v<decltype(call())>) {
-                call();
+        return [this, path = std::move(path), h = std::move(handler)](core_ptr core, request r) mutable {
+            start(path, h, std::move(core), std::move(r));
+        };
+    }
+
+    template <class Handler>
+    void start(const std::string& path, Handler& handler, core_ptr core, request r) {
+        const core_ptr watched = core;
+        const auto call = [&]() -> decltype(auto) {
+            if constexpr (std::is_invocable_v<Handler&, sse_session, request>) {
+                return handler(sse_session{std::move(core)}, std::move(r));
             } else {
-                net::co_spawn(executor, call(), [this, path](std::exception_ptr e) { engine_.report(path, e); });
+                static_assert(std::is_invocable_v<Handler&, sse_session>,
+                              "a handler takes (sse_session) or (sse_session, request)");
+                return handler(sse_session{std::move(core)});
             }
         };
+        if constexpr (std::is_void_v<decltype(call())>) {
+            call();
+        } else {
+            net::co_spawn(watched->get_executor(), call(), [this, path, watched](std::exception_ptr failure) {
+                engine_.report_unless_ended(path, failure, *watched);
+            });
+        }
     }
 
     detail::engine engine_;

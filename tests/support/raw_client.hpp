@@ -91,7 +91,8 @@ public:
             const auto at = pending_.find(marker, searched);
             if (at != std::string::npos) return take(at + marker.size());
             searched = pending_.size() < marker.size() ? 0 : pending_.size() - marker.size() + 1;
-            if (!receive()) throw std::runtime_error("the stream ended before \"" + std::string{marker} + "\": " + pending_);
+            if (!receive())
+                throw std::runtime_error("the stream ended before \"" + std::string{marker} + "\": " + pending_);
         }
     }
     std::string read_exactly(std::size_t size) {
@@ -102,7 +103,8 @@ public:
     }
     /// Everything that still comes, until the peer ends the connection, in order or by a reset.
     std::string read_to_end() {
-        while (receive()) {}
+        while (receive()) {
+        }
         return take(pending_.size());
     }
     /// After the end was read: it was a reset.
@@ -156,7 +158,8 @@ private:
             }
             if (n == 0) return false;
             if (errno == EINTR) continue;
-            if (errno == EAGAIN || errno == EWOULDBLOCK) throw std::runtime_error("nothing received in time: " + pending_);
+            if (errno == EAGAIN || errno == EWOULDBLOCK)
+                throw std::runtime_error("nothing received in time: " + pending_);
             was_reset_ = true;
             return false;
         }

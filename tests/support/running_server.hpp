@@ -52,10 +52,10 @@ public:
 
     /// Waits for run() to return; throws what it threw.
     void join() { value_of(std::move(run_)); }
-    /// Stops, and destroys the server.
+    /// Stops if it runs still, and destroys the server.
     void destroy() {
         app_->stop();
-        join();
+        if (run_.valid()) join();
         app_.reset();
     }
 

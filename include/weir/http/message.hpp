@@ -5,6 +5,7 @@
 
 #include <weir/http/cookie.hpp>
 #include <weir/http/fields.hpp>
+#include <weir/http/grammar.hpp>
 #include <weir/http/request_parser.hpp>
 #include <weir/http/request_view.hpp>
 #include <weir/http/response.hpp>
@@ -108,14 +109,19 @@ struct response {
     int status = 200;
     std::string body{};
     std::string content_type = "text/plain; charset=utf-8";
-    std::vector<std::pair<std::string, std::string>> fields{};  ///< names and values that is_sendable() accepts
+    std::vector<std::pair<std::string, std::string>> fields{};  ///< accepted by is_sendable(), none of those
 };
 
-/// The response as bytes. A field that cannot be sent makes it one of status 500.
+/// The response as bytes. A field that cannot be sent, or that would frame the response, makes it one of status 500.
 inline std::string serialize(const response& r, response_options options) {
     std::vector<field_view> fields;
     fields.reserve(r.fields.size());
-    for (const auto& [name, value] : r.fields) fields.push_back({name, value});
+    for (const auto& [name, value] : r.fields) {
+        for (const std::string_view ours : {"Content-Length", "Transfer-Encoding", "Connection"}) {
+            if (equal_ignoring_case(name, ours)) return error_response(500, {}, options);
+        }
+        fields.push_back({name, value});
+    }
     return make_response(r.status, r.content_type, r.body, fields, options);
 }
 

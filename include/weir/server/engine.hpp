@@ -10,7 +10,7 @@
 #include <weir/http/router.hpp>
 #include <weir/io/http_connection.hpp>
 #include <weir/server/connection_count.hpp>
-#include <weir/server/linked_list.hpp>
+#include <weir/server/event_loop.hpp>
 #include <weir/server/options.hpp>
 #include <weir/server/route.hpp>
 #include <weir/server/session.hpp>
@@ -56,7 +56,7 @@ public:
     }
     engine(const engine&) = delete;
     engine& operator=(const engine&) = delete;
-    ~engine() { draining_ = false; }  // connections that end with their loops need not be waited for
+    ~engine();
 
     void add(std::string_view method, endpoint target);
     void add(std::shared_ptr<const sse_route> route);
@@ -72,44 +72,13 @@ public:
     std::size_t threads() const noexcept { return loops_.size(); }
     std::size_t connections() const noexcept { return count_.value(); }
 
-    /// Tells the application of an exception that left one of its handlers, unless it only says that a stream ended.
+    /// Tells the application of an exception that left one of its handlers.
     void report(std::string_view route, std::exception_ptr failure) const noexcept;
+    /// As report(), unless the exception only says that the handler's stream has ended.
+    void report_unless_ended(std::string_view route, std::exception_ptr failure, const server_core_type& stream) const;
 
 private:
-    struct session_core;
-    struct live_connection;
     using slot = connection_count::slot;
-
-    // One event loop and what lives on it. The lists outlive the context, whose destruction empties them.
-    struct event_loop {
-        linked_list<session_core> sessions;
-        linked_list<live_connection> connections;
-        net::io_context context{1};
-    };
-
-    struct session_core final : server_core_type, linked_list<session_core>::hook {
-        session_core(server_socket socket, const route_settings& settings, slot taken, event_loop& on)
-            : server_core_type(std::move(socket), policy_set{route_policies{&settings}}), place(std::move(taken)) {
-            on.sessions.add(*this);
-        }
-        ~session_core() override { linked_list<session_core>::remove(*this); }
-
-        // The place is free when the connection ends, however long the application keeps the session.
-        void close_transport() noexcept override {
-            server_core_type::close_transport();
-            place = {};
-        }
-
-        slot place;
-    };
-
-    struct live_connection final : http_connection<server_socket>, linked_list<live_connection>::hook {
-        live_connection(server_socket socket, const http_limits& limits, std::string remote, event_loop& on)
-            : http_connection(std::move(socket), limits, std::move(remote)) {
-            on.connections.add(*this);
-        }
-        ~live_connection() { linked_list<live_connection>::remove(*this); }
-    };
 
     struct listener {
         net::ip::tcp::acceptor acceptor;
@@ -125,32 +94,47 @@ private:
     void accept_next(listener& from);
     void on_accepted(event_loop& on, server_socket socket);
     net::awaitable<void> serve(event_loop& on, server_socket socket, slot place);
-    net::awaitable<next_step> answer(event_loop& on, live_connection& connection, slot& place);
-    net::awaitable<std::optional<reply>> dispatch(event_loop& on, live_connection& connection,
+    net::awaitable<next_step> answer(event_loop& on, server_connection& connection, slot& place);
+    net::awaitable<std::optional<reply>> dispatch(event_loop& on, server_connection& connection,
                                                   http::request_builder& request, slot& place);
-    std::optional<reply> open_stream(event_loop& on, live_connection& connection, const request& request,
+    std::optional<reply> open_stream(event_loop& on, server_connection& connection, const request& request,
                                      const sse_route& route, slot& place);
+    std::optional<response> intercept(const sse_route& route, const request& request) const;
+    // To be asked once the answer is known: the drain may have begun meanwhile. What HTTP/1.0 called keep-alive is not
+    // spoken.
+    http::response_options answer_options(const request& request) const {
+        const bool keep = request.view().version == http::version::http_1_1 && request.view().keep_alive();
+        return {.keep_alive = keep && !draining_, .head_only = request.method() == "HEAD"};
+    }
     static std::string refusal(error why, std::string_view allow, http::response_options how);
     net::awaitable<response> call(const endpoint& target, const request& request) const;
     void wait_for_signal();
     void drain_loop(event_loop& on, const drain_options& options);
-    void finish_if_drained() noexcept {
-        if (draining_ && count_.value() == 0) stop();
-    }
+    void finish_if_drained() noexcept;
     static std::string retry_message(sse::framing framing, milliseconds over);
     static milliseconds random_up_to(milliseconds most);
 
     server_options options_;
     http_limits limits_;
+    std::atomic<bool> draining_{false};
+    milliseconds drain_over_{};  // set before draining_
     connection_count count_;
-    http::router<endpoint> router_;
     std::vector<std::unique_ptr<event_loop>> loops_;
+    http::router<endpoint> router_;  // after the loops: handlers may hold sessions
     std::vector<std::unique_ptr<listener>> listeners_;
     std::optional<net::signal_set> signals_;
     std::optional<net::steady_timer> drain_deadline_;
     std::size_t next_loop_ = 0;
-    std::atomic<bool> draining_{false};
 };
+
+// In this order because handlers may keep sessions in their own state: those find nothing left to do.
+inline engine::~engine() {
+    draining_ = false;  // nobody waits for the connections that end here
+    for (const auto& on : loops_) {
+        on->sessions.for_each([](server_session& session) { session.terminate(error::closed); });
+    }
+    for (const auto& on : loops_) on->context.abandon_handlers();
+}
 
 // ---- before running ----
 
@@ -180,12 +164,19 @@ inline std::uint16_t engine::listen(const listen_options& options) {
 
 inline void engine::run() {
     if (options_.handle_signals) wait_for_signal();
+    for (const auto& on : loops_) server_socket{on->context};  // what needs descriptors is made while there are some
     for (const auto& from : listeners_) accept_next(*from);
     std::vector<net::executor_work_guard<net::io_context::executor_type>> work;
-    for (const auto& on : loops_) work.push_back(net::make_work_guard(on->context));
+    for (const auto& on : loops_) work.push_back(net::make_work_guard(on->context.get_executor()));
     std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < loops_.size(); ++i) others.emplace_back([this, i] { context(i).run(); });
-    context(0).run();
+    try {
+        for (std::size_t i = 1; i < loops_.size(); ++i) others.emplace_back([this, i] { context(i).run(); });
+        context(0).run();
+    } catch (...) {
+        stop();  // or the others would be waited for in vain
+        throw;
+    }
+    signals_.reset();
 }
 
 // ---- accepting ----
@@ -218,13 +209,13 @@ inline net::awaitable<void> engine::serve(event_loop& on, server_socket socket, 
     const auto remote = socket.remote_endpoint(ec);
     if (ec) co_return;
     disable_nagle(socket);
-    live_connection connection{std::move(socket), limits_, remote.address().to_string(), on};
+    server_connection connection{std::move(socket), limits_, remote.address().to_string(), on};
     next_step next = next_step::read_again;
     while (next == next_step::read_again) next = co_await answer(on, connection, place);
     if (next == next_step::finish) co_await connection.finish();
 }
 
-inline net::awaitable<engine::next_step> engine::answer(event_loop& on, live_connection& connection, slot& place) {
+inline net::awaitable<engine::next_step> engine::answer(event_loop& on, server_connection& connection, slot& place) {
     http::request_builder request{limits_.head};
     const error failure = co_await connection.read(request);
     if (failure == error::peer_closed) co_return next_step::finish;
@@ -235,18 +226,18 @@ inline net::awaitable<engine::next_step> engine::answer(event_loop& on, live_con
     const std::optional<reply> out = co_await dispatch(on, connection, request, place);
     if (!out) co_return next_step::handed_over;
     const error written = co_await connection.write(out->bytes);
-    co_return written == error::none && out->keep_alive ? next_step::read_again : next_step::finish;
+    const bool go_on = written == error::none && out->keep_alive && !draining_;
+    co_return go_on ? next_step::read_again : next_step::finish;
 }
 
-inline net::awaitable<std::optional<engine::reply>> engine::dispatch(event_loop& on, live_connection& connection,
+inline net::awaitable<std::optional<engine::reply>> engine::dispatch(event_loop& on, server_connection& connection,
                                                                      http::request_builder& builder, slot& place) {
     const request& request = builder.get();
-    const bool keep = request.view().keep_alive() && !draining_;
-    const http::response_options how{.keep_alive = keep, .head_only = request.method() == "HEAD"};
     const auto found = router_.find(request.method(), request.path());
     std::optional<reply> out;
     if (found.error != error::none) {
-        out = reply{refusal(found.error, found.allow, how), keep};
+        const auto how = answer_options(request);
+        out = reply{refusal(found.error, found.allow, how), how.keep_alive};
         co_return out;
     }
     builder.set_parameters(found.parameters);
@@ -256,7 +247,8 @@ inline net::awaitable<std::optional<engine::reply>> engine::dispatch(event_loop&
     }
     // GCC 12 destroys a temporary twice if an await is part of the expression that makes it: names, not temporaries.
     const response answered = co_await call(*found.value, request);
-    out = reply{http::serialize(answered, how), keep};
+    const auto how = answer_options(request);
+    out = reply{http::serialize(answered, how), how.keep_alive};
     co_return out;
 }
 
@@ -277,19 +269,19 @@ inline net::awaitable<response> engine::call(const endpoint& target, const reque
 }
 
 // Nothing: the connection is a stream's now.
-inline std::optional<engine::reply> engine::open_stream(event_loop& on, live_connection& connection,
+inline std::optional<engine::reply> engine::open_stream(event_loop& on, server_connection& connection,
                                                         const request& request, const sse_route& route, slot& place) {
-    if (route.options.intercept) {
-        const auto instead = route.options.intercept(request);
-        if (instead) return reply{http::serialize(*instead, {.head_only = request.method() == "HEAD"}), false};
-    }
-    const sse::handshake_result result = sse::handshake(request.view(), route.accept_options());
-    if (result.refusal != error::none) return reply{result.response, false};
-    const counted_ptr core{new session_core{connection.release(), route.settings, std::move(place), on}};
+    const auto how = answer_options(request);
+    if (const auto instead = intercept(route, request)) return reply{http::serialize(*instead, how), how.keep_alive};
+    sse::accept_options accept = route.accept_options();
+    accept.keep_alive = how.keep_alive;
+    const sse::handshake_result result = sse::handshake(request.view(), accept);
+    if (result.refusal != error::none) return reply{result.response, result.keep_alive};
+    const counted_ptr core{new server_session{connection.release(), route.settings, std::move(place), on}};
     core->accept(result);
     if (draining_) {
         // Not a 503, which would make browsers give up: "come back later" is a stream that ends. WHATWG HTML §9.2.3
-        core->close(error::draining, retry_message(core->framing(), options_.drain.over));
+        core->close(error::draining, retry_message(core->framing(), drain_over_));
         return std::nullopt;
     }
     const milliseconds life = route.options.max_life;
@@ -302,17 +294,30 @@ inline std::optional<engine::reply> engine::open_stream(event_loop& on, live_con
     return std::nullopt;
 }
 
-inline void engine::report(std::string_view route, std::exception_ptr failure) const noexcept {
+inline std::optional<response> engine::intercept(const sse_route& route, const request& request) const {
+    if (!route.options.intercept) return std::nullopt;
+    try {
+        return route.options.intercept(request);
+    } catch (...) {
+        report(route.pattern, std::current_exception());
+    }
+    return response{.status = 500, .body = "500 Internal Server Error\n"};
+}
+
+inline void engine::report_unless_ended(std::string_view route, std::exception_ptr failure,
+                                        const server_core_type& stream) const {
     if (!failure) return;
     try {
         std::rethrow_exception(failure);
     } catch (const system_error& e) {
-        const error_code& ec = e.code();
-        const bool stream_ended = ec.category() == category() || ec.category() == net::error::get_misc_category() ||
-                                  ec.category() == net::error::get_system_category();
-        if (stream_ended) return;
+        const error_code reason = stream.end_reason();
+        if (e.code() == condition::closed || (reason && e.code() == reason)) return;
     } catch (...) {
     }
+    report(route, failure);
+}
+
+inline void engine::report(std::string_view route, std::exception_ptr failure) const noexcept {
     if (options_.on_error) return options_.on_error(route, failure);
     try {
         std::rethrow_exception(failure);
@@ -339,7 +344,9 @@ inline void engine::wait_for_signal() {
 
 inline void engine::drain(drain_options options) {
     net::post(context(0), [this, options] {
-        if (draining_.exchange(true)) return;
+        if (draining_) return;
+        drain_over_ = options.over;
+        draining_ = true;
         for (const auto& from : listeners_) {
             error_code ignored;
             static_cast<void>(from->acceptor.close(ignored));
@@ -353,9 +360,18 @@ inline void engine::drain(drain_options options) {
     });
 }
 
+// One turn later: handlers that learn only now that their session has ended get theirs.
+inline void engine::finish_if_drained() noexcept {
+    if (!draining_ || count_.value() != 0) return;
+    for (const auto& on : loops_) {
+        net::io_context& context = on->context;
+        net::post(context, [&context] { net::post(context, [&context] { context.stop(); }); });
+    }
+}
+
 inline void engine::drain_loop(event_loop& on, const drain_options& options) {
-    on.connections.for_each([](live_connection& connection) { connection.close_if_idle(); });
-    on.sessions.for_each([&](session_core& session) {
+    on.connections.for_each([](server_connection& connection) { connection.close_if_idle(); });
+    on.sessions.for_each([&](server_session& session) {
         session.close(error::draining, retry_message(session.framing(), options.over));
     });
 }

@@ -32,7 +32,7 @@ struct drain_options {
 
 struct server_options {
     unsigned threads = 1;                        ///< event loops, one thread each
-    std::size_t max_connections = 0;             ///< further ones are answered 503; 0: as many as there are descriptors
+    std::size_t max_connections = 0;             ///< further ones are closed at once; 0: as many as there are descriptors
     http::head_limits head{};                    ///< 16 KiB, 100 fields
     milliseconds request_time{10'000};           ///< for a whole request; 0: no limit
     milliseconds idle_time{60'000};              ///< between two requests of a connection; 0: no limit

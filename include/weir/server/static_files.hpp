@@ -29,15 +29,18 @@ public:
 
     /// `path`: relative to the directory, decoded by decode_path().
     http::response answer(const http::request& request, std::string_view path) const {
+        const std::filesystem::path name = name_of(path);
         std::error_code ec;
-        const auto file = std::filesystem::canonical(root_ / name_of(path), ec);
+        const auto file = std::filesystem::canonical(root_ / name, ec);
         if (ec || root_.empty() || !is_inside(file) || !std::filesystem::is_regular_file(file, ec)) return not_found();
         const std::string tag = entity_tag(file);
-        if (request.header("If-None-Match") == tag) return {.status = 304, .fields = {{"ETag", tag}}};
+        if (has_it_already(request, tag)) {
+            return {.status = 304, .fields = {{"ETag", tag}, {"Cache-Control", "no-cache"}}};
+        }
         std::ifstream in{file, std::ios::binary};
         if (!in) return not_found();
         return {.body = {std::istreambuf_iterator<char>{in}, {}},
-                .content_type = std::string{http::media_type_of(file.filename().string())},
+                .content_type = std::string{http::media_type_of(name.string())},
                 .fields = {{"ETag", tag}, {"Cache-Control", "no-cache"}, {"X-Content-Type-Options", "nosniff"}}};
     }
 
@@ -54,6 +57,18 @@ private:
     bool is_inside(const std::filesystem::path& file) const {
         const auto relative = file.lexically_relative(root_);
         return !relative.empty() && *relative.begin() != "..";
+    }
+
+    // "A recipient MUST use the weak comparison function when comparing entity tags for If-None-Match": proxies that
+    // compress make our tags weak. RFC 9110 §13.1.2
+    static bool has_it_already(const http::request& request, std::string_view tag) {
+        bool has = false;
+        request.view().fields.for_each_element("If-None-Match", [&](std::string_view known) {
+            if (known.starts_with("W/")) known.remove_prefix(2);
+            has = known == tag || known == "*";
+            return !has;
+        });
+        return has;
     }
 
     // Changes with every edit that changes the file's time or size.

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// One of a server's event loops, and what lives on it. Layer: server.
+
+#include <weir/config.hpp>
+#include <weir/io/http_connection.hpp>
+#include <weir/policy/policy_set.hpp>
+#include <weir/server/connection_count.hpp>
+#include <weir/server/linked_list.hpp>
+#include <weir/server/session.hpp>
+
+#include WEIR_ASIO(io_context.hpp)
+
+#include <string>
+#include <utility>
+
+namespace weir::detail {
+
+/// A context whose pending handlers can be destroyed while what they refer to is still there.
+struct loop_context : net::io_context {
+    using net::io_context::io_context;
+
+    /// Destroys all handlers, uncalled. Nothing may run the context any more.
+    void abandon_handlers() { net::execution_context::shutdown(); }
+};
+
+struct server_session;
+struct server_connection;
+
+/// Run by one thread. The lists are that thread's, and outlive the context.
+struct event_loop {
+    linked_list<server_session> sessions;
+    linked_list<server_connection> connections;
+    loop_context context{1};
+};
+
+/// A session that is on its loop's list and has a place among the connections.
+struct server_session final : server_core_type, linked_list<server_session>::hook {
+    server_session(server_socket socket, const route_settings& settings, connection_count::slot taken, event_loop& on)
+        : server_core_type(std::move(socket), policy_set{route_policies{&settings}}), place(std::move(taken)) {
+        on.sessions.add(*this);
+    }
+    ~server_session() override { linked_list<server_session>::remove(*this); }
+
+    // The place is free when the connection ends, however long the application keeps the session.
+    void close_transport() noexcept override {
+        server_core_type::close_transport();
+        place = {};
+    }
+
+    connection_count::slot place;
+};
+
+/// A connection that is on its loop's list, until it ends or becomes a session's.
+struct server_connection final : http_connection<server_socket>, linked_list<server_connection>::hook {
+    server_connection(server_socket socket, const http_limits& limits, std::string remote, event_loop& on)
+        : http_connection(std::move(socket), limits, std::move(remote)) {
+        on.connections.add(*this);
+    }
+    ~server_connection() { linked_list<server_connection>::remove(*this); }
+};
+
+}  // namespace weir::detail

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <weir/server/route.hpp>
+
+#include "catch.hpp"
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <variant>
+
+using namespace std::chrono_literals;
+using weir::detail::sse_route;
+
+TEST_CASE("route: a handshake is told what the route's options say", "[server][route]") {
+    weir::sse_options options{.get = false,
+                              .post = true,
+                              .allowed_origins = {"https://a.example", "https://b.example"},
+                              .allow_credentials = true,
+                              .fields = {{"X-One", "1"}, {"X-Two", "2"}},
+                              .retry = 1500ms,
+                              .close_delimited = true};
+    const sse_route route{"/x", std::move(options), {}};
+    const auto accept = route.accept_options();
+    CHECK_FALSE(accept.get);
+    CHECK(accept.post);
+    REQUIRE(accept.allowed_origins.size() == 2);
+    CHECK(accept.allowed_origins[0] == "https://a.example");
+    CHECK(accept.allowed_origins[1] == "https://b.example");
+    CHECK(accept.allow_credentials);
+    REQUIRE(accept.extra_fields.size() == 2);
+    CHECK(accept.extra_fields[0].name == "X-One");
+    CHECK(accept.extra_fields[1].value == "2");
+    CHECK(accept.retry == 1500ms);
+    CHECK(accept.close_delimited);
+    CHECK(route.pattern == "/x");
+}
+
+TEST_CASE("route: without options, a handshake has its own defaults", "[server][route]") {
+    const sse_route route{"/x", {}, {}};
+    const auto accept = route.accept_options();
+    CHECK(accept.get);
+    CHECK_FALSE(accept.post);
+    CHECK(accept.allowed_origins.empty());
+    CHECK(accept.extra_fields.empty());
+    CHECK_FALSE(accept.retry.has_value());
+    CHECK_FALSE(accept.close_delimited);
+}
+
+TEST_CASE("route: its sessions decide with its policies", "[server][route]") {
+    const sse_route route{
+        "/x",
+        {.backpressure = weir::refuse{.max_bytes = 10}, .heartbeat = weir::comment_every{2s}, .stall_timeout = 3s},
+        {}};
+    const weir::detail::route_policies policies{&route.settings};
+    CHECK(policies(weir::outbox_facts{.bytes = 10, .messages = 1, .incoming_bytes = 1}) == weir::admission::refuse);
+    const weir::time_point t0{};
+    const auto beat = policies(weir::liveness{.now = t0 + 2s, .last_sent = t0, .last_received = t0});
+    CHECK(std::holds_alternative<weir::beat>(beat));
+    const auto stalled = policies(weir::progress{.now = t0 + 3s, .last_progress = t0, .bytes_unsent = 1});
+    CHECK(std::holds_alternative<weir::give_up>(stalled));
+    const auto moving = policies(weir::progress{.now = t0 + 2999ms, .last_progress = t0, .bytes_unsent = 1});
+    CHECK(std::holds_alternative<weir::wait_until>(moving));
+}
