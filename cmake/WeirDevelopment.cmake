@@ -20,6 +20,9 @@ target_compile_options(
 if(WEIR_SANITIZE)
     set(sanitize -fsanitize=${WEIR_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_compile_options(weir_development INTERFACE ${sanitize})
+    if(WEIR_SANITIZE MATCHES thread AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+        target_compile_options(weir_development INTERFACE -Wno-tsan) # of Asio's fences
+    endif()
     target_link_options(weir_development INTERFACE ${sanitize})
 endif()
 

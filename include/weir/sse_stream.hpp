@@ -46,6 +46,8 @@ using default_token = std::conditional_t<std::is_void_v<net::default_completion_
 /// A movable handle. Destroying it ends the stream as close() does: what was sent is still delivered, in the
 /// background, for as long as the client takes it. Not thread-safe: every call comes from the stream's executor (post
 /// to it from elsewhere); different sessions are independent. Handlers are never called from within a member function.
+/// As with all I/O objects, no handle may outlive its execution context; a handler that still waits when the context is
+/// destroyed, a suspended coroutine included, is destroyed uncalled.
 template <class Stream, class... Policies>
 class sse_stream {
 public:
@@ -158,9 +160,9 @@ public:
 
     /// Waits for the end of the session. A client that goes away is noticed at once, not at the next write.
     /// Signature     void(error_code, error_code reason)
-    /// Completes     when the connection is closed. `reason`: none after close(), error::peer_closed,
-    ///               error::stalled, error::unresponsive, error::slow_reader, error::expired, error::draining, the
-    ///               refusal, or what the stream reported
+    /// Completes     when the connection is closed. `reason`: none after close(), error::closed after abort(),
+    ///               error::peer_closed, error::stalled, error::unresponsive, error::slow_reader, error::expired,
+    ///               error::draining, the refusal, or what the stream reported
     /// Errors        operation_aborted only
     /// Cancellation  total
     template <class Token = default_token>

@@ -42,3 +42,13 @@ TEST_CASE("RFC 6454 7: null, the wildcard and two origins are foreign unless lis
     CHECK(classify({{"Origin", "*"}}, {"*"}) == http::origin_kind::foreign);
     CHECK(classify({{"Origin", "https://a"}, {"Origin", "https://a"}}, {"https://a"}) == http::origin_kind::foreign);
 }
+
+TEST_CASE("RFC 9112 3.2.2: the host of an absolute target is the request's own, whatever Host says", "[http][origin]") {
+    const std::vector<http::field_view> fields{{"Host", "other.example"}, {"Origin", "https://example.com"}};
+    const auto kind = [&](std::string_view target) {
+        return http::classify_origin({.method = "GET", .target = target, .fields = fields}, {});
+    };
+    CHECK(kind("http://example.com/x") == http::origin_kind::same_host);
+    CHECK(kind("http://other.example/x") == http::origin_kind::foreign);
+    CHECK(kind("/x") == http::origin_kind::foreign);
+}

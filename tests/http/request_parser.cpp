@@ -114,6 +114,13 @@ TEST_CASE("RFC 9112 3: malformed request lines", "[http][request_parser]") {
     }
 }
 
+TEST_CASE("RFC 9112 3: a request line of 8000 octets is taken by default", "[http][request_parser]") {
+    const auto before = "GET /"s, after = " HTTP/1.1"s;
+    const std::string line = before + std::string(8000 - before.size() - after.size(), 'a') + after;
+    const std::string text = line + "\r\nHost: a\r\n\r\n";
+    CHECK(parse_growing(text, {4000, text.size()}).starts_with("8013 GET /a"));
+}
+
 TEST_CASE("llhttp issue 877: bare LF in or after the request line, and no version", "[http][request_parser]") {
     for (const auto text : {"GET / HTTP/1.1\nHost: a\r\n\r\n"sv, "GET /\nHTTP/1.1\r\nHost: a\r\n\r\n"sv, "GET /\n\n"sv,
                             "GET /\r\n\r\n"sv, "GET / \r\n\r\n"sv, "GET /\rHTTP/1.1\r\n\r\n"sv}) {

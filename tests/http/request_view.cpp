@@ -62,3 +62,13 @@ TEST_CASE("RFC 9110 10.1.1: an HTTP/1.0 client does not wait for 100", "[http][r
     CHECK_FALSE(weir::request_view{.version = http::version::http_1_0, .fields = fields}.expects_continue());
     CHECK_FALSE(weir::request_view{}.expects_continue());
 }
+
+TEST_CASE("RFC 9110 10.1.1: an expectation that is not known is passed over", "[http][request_view]") {
+    const auto waits = [](std::string_view value) {
+        const std::vector<http::field_view> fields{{"Expect", value}};
+        return weir::request_view{.fields = fields}.expects_continue();
+    };
+    CHECK_FALSE(waits("200-ok"));
+    CHECK_FALSE(waits(""));
+    CHECK(waits("200-ok, 100-continue"));
+}

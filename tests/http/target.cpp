@@ -28,6 +28,11 @@ TEST_CASE("RFC 3986 2.1: a '%' without two hexadecimal digits is refused", "[htt
     CHECK(http::valid_encoding(""));
 }
 
+TEST_CASE("RFC 3986 2.3: an encoded unreserved character is that character", "[http][target]") {
+    CHECK(http::percent_decode("%41%7a%30%2D%2e%5F%7E") == "Az0-._~");
+    CHECK(http::decode_path("/%7euser/%61") == "/~user/a");
+}
+
 TEST_CASE("RFC 3986 3.3: a path is decoded segment by segment", "[http][target]") {
     CHECK(http::decode_path("/") == "/");
     CHECK(http::decode_path("/a/b%20c/") == "/a/b c/");

@@ -94,11 +94,8 @@ public:
         residents_ = &entry;
     }
 
-    /// Cancels the entry's deadline, too.
     void leave(resident& entry) noexcept {
         const std::lock_guard lock{mutex_};
-        remove(entry);
-        disarm_if_empty();
         unlink(entry);
     }
 

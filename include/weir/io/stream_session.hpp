@@ -85,7 +85,7 @@ public:
     void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
     void drop_reference() noexcept {
         if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-        loop_.leave(*this);  // before destruction begins: retain() may be running on another thread
+        loop_.cancel(*this);  // before destruction begins: retain() may be running on another thread
         delete this;
     }
 
@@ -98,7 +98,7 @@ protected:
         loop_.enter(*this);
     }
 
-    virtual ~stream_session() = default;
+    virtual ~stream_session() { loop_.leave(*this); }
 
     policy_set<Policies...>& policies() noexcept { return policies_; }
 

@@ -100,8 +100,9 @@ void shutdown_send_side(Stream& stream) noexcept {
 }  // namespace detail
 
 /// How a session reads and writes `Stream`. Specialise it for a stream that offers the fast path under other names: the
-/// members of the specialisation below are the whole of what a session uses. Every handler given is move-only, is
-/// called at most once, and keeps the transport alive.
+/// members of the specialisation below, and Stream::executor_type, are the whole of what a session uses. Every handler
+/// given is move-only, is called at most once, never from within, and keeps the transport alive. After close() the
+/// handlers that wait are called with any error, or destroyed.
 template <class Stream>
 class transport;
 
