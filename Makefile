@@ -56,7 +56,8 @@ fuzz:
 	done
 
 format:
-	git ls-files --cached --others --exclude-standard -z '*.hpp' '*.cpp' | xargs -0 -r clang-format -i
+	@tools/setup format
+	git ls-files --cached --others --exclude-standard -z '*.hpp' '*.cpp' | xargs -0 -r clang-format-19 -i
 
 clean:
 	rm -rf build

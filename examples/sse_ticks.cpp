@@ -10,7 +10,8 @@
 using namespace std::chrono_literals;
 
 weir::awaitable<void> ticks(weir::sse_session out) {
-    for (auto n = out.last_event_id().number().value_or(0) + 1;; ++n) {  // a browser that comes back goes on where it was
+    // A browser that comes back goes on where it was.
+    for (auto n = out.last_event_id().number().value_or(0) + 1;; ++n) {
         co_await out.async_send({.event = "tick", .id = weir::event_id(n), .data = "first line\nsecond line"});
         co_await out.async_sleep(1s);
     }

@@ -13,7 +13,9 @@ using bytes_view = std::span<const std::byte>;
 using mutable_bytes_view = std::span<std::byte>;
 
 /// The same bytes, seen as bytes. The view lives as long as the text.
-inline bytes_view as_bytes(std::string_view text) noexcept { return std::as_bytes(std::span{text.data(), text.size()}); }
+inline bytes_view as_bytes(std::string_view text) noexcept {
+    return std::as_bytes(std::span{text.data(), text.size()});
+}
 
 /// The same bytes, seen as text. The view lives as long as the bytes.
 inline std::string_view as_text(bytes_view bytes) noexcept {

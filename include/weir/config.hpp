@@ -55,8 +55,8 @@ namespace net = ::asio;
 #define WEIR_CPU_HAS_AVX2() false
 #endif
 
-// Asio before 1.30 does not see that clang has coroutines. Without effect if an Asio header came first: define it for the
-// whole program then (the CMake targets do).
+// Asio before 1.30 does not see that clang has coroutines. Without effect if an Asio header came first: define it for
+// the whole program then (the CMake targets do).
 #if defined(__clang__) && defined(__cpp_impl_coroutine) && !defined(WEIR_USE_BOOST_ASIO) && !defined(ASIO_HAS_CO_AWAIT)
 #define ASIO_HAS_CO_AWAIT 1
 #define ASIO_HAS_STD_COROUTINE 1

@@ -43,14 +43,14 @@ enum class error {
     dropped,             ///< the backpressure policy dropped the message at hand; status 503
 
     // A limit of ours: condition::limit_exceeded.
-    target_too_long,     ///< request target; status 414
-    head_too_large,      ///< request head; status 431
-    too_many_fields,     ///< request head; status 431
-    body_too_large,      ///< request body; status 413
-    line_too_long,       ///< SSE line
-    event_too_large,     ///< SSE event
-    too_many_sessions,   ///< connection limit; status 503
-    slow_reader,         ///< the backpressure policy closed the session; status 503
+    target_too_long,    ///< request target; status 414
+    head_too_large,     ///< request head; status 431
+    too_many_fields,    ///< request head; status 431
+    body_too_large,     ///< request body; status 413
+    line_too_long,      ///< SSE line
+    event_too_large,    ///< SSE event
+    too_many_sessions,  ///< connection limit; status 503
+    slow_reader,        ///< the backpressure policy closed the session; status 503
 
     // Time ran out: condition::timed_out.
     head_timed_out,  ///< the request was not complete in time; status 408

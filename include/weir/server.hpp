@@ -33,8 +33,8 @@ using awaitable = net::awaitable<T>;
 using sse_session = sse_stream<detail::server_socket, detail::route_policies>;
 
 /// Thread-safe: drain() and stop(). Everything else is called before run(), from one thread. Handlers run on the event
-/// loop of their connection and must not block it. With several threads, one handler runs on several at a time. Sessions
-/// must not outlive the server; those that handlers keep in state of their own end with it.
+/// loop of their connection and must not block it. With several threads, one handler runs on several at a time.
+/// Sessions must not outlive the server; those that handlers keep in state of their own end with it.
 class server {
 public:
     explicit server(server_options options = {}) : engine_(std::move(options)) {}
@@ -63,8 +63,8 @@ public:
     /// server_options::on_error. Throws as route().
     template <class Handler>
     void sse(std::string_view path, Handler handler, sse_options options = {}) {
-        engine_.add(std::make_shared<const detail::sse_route>(
-            path, std::move(options), starter(std::string{path}, std::move(handler))));
+        engine_.add(std::make_shared<const detail::sse_route>(path, std::move(options),
+                                                              starter(std::string{path}, std::move(handler))));
     }
 
     /// Serves the files below a directory at the paths below `prefix`, with index.html for the directory itself.

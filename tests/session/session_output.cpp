@@ -470,7 +470,8 @@ TEST_CASE("session output: a policy of one's own", "[session][output]") {
         CHECK(s.line.output == "3");
     }
     SECTION("need not know of reviews: a reader that keeps up is never reviewed") {
-        fake_session s{[](const outbox_facts& f) noexcept { return f.messages > 0 ? admission::close : admission::accept; }};
+        fake_session s{
+            [](const outbox_facts& f) noexcept { return f.messages > 0 ? admission::close : admission::accept; }};
         s.opened();
         for (const char* text : {"1", "2", "3"}) {
             CHECK(s.send(text) == error::none);

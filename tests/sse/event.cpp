@@ -27,9 +27,7 @@ struct literal {
 
 /// Whether `T{"..."}` compiles.
 template <class T, literal Text>
-concept makes = requires {
-    typename std::integral_constant<bool, (T(Text.text), true)>;
-};
+concept makes = requires { typename std::integral_constant<bool, (T(Text.text), true)>; };
 
 static_assert(makes<event_name, "tick"> && makes<event_id, "7">);
 static_assert(makes<event_name, ""> && makes<event_id, "">);

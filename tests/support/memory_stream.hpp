@@ -371,7 +371,7 @@ private:
     bool blocking_ = true;
 };
 
-async_memory_stream(net::io_context&, std::shared_ptr<wire>)->async_memory_stream<>;
-direct_memory_stream(net::io_context&, std::shared_ptr<wire>)->direct_memory_stream<>;
+async_memory_stream(net::io_context&, std::shared_ptr<wire>) -> async_memory_stream<>;
+direct_memory_stream(net::io_context&, std::shared_ptr<wire>) -> direct_memory_stream<>;
 
 }  // namespace test

@@ -30,10 +30,9 @@ public:
     constexpr fields_view(std::span<const field_view> lines) noexcept : lines_{lines} {}
     /// From a vector, an array or any other contiguous range of field_view, which must outlive this view.
     template <class Range>
-    requires(std::convertible_to<const Range&, std::span<const field_view>> &&
-             !std::same_as<Range, std::span<const field_view>> &&
-             !std::same_as<Range, fields_view>) constexpr fields_view(const Range& lines) noexcept
-        : lines_{lines} {}
+        requires(std::convertible_to<const Range&, std::span<const field_view>> &&
+                 !std::same_as<Range, std::span<const field_view>> && !std::same_as<Range, fields_view>)
+    constexpr fields_view(const Range& lines) noexcept : lines_{lines} {}
 
     constexpr auto begin() const noexcept { return lines_.begin(); }
     constexpr auto end() const noexcept { return lines_.end(); }

@@ -48,9 +48,7 @@ public:
         return {};
     }
     /// A query parameter, decoded; empty optional: there is none, or it is malformed.
-    std::optional<std::string> query(std::string_view name) const {
-        return query_parameter(data_->view.query(), name);
-    }
+    std::optional<std::string> query(std::string_view name) const { return query_parameter(data_->view.query(), name); }
     std::optional<std::string_view> cookie(std::string_view name) const {
         return find_cookie(data_->view.fields, name);
     }

@@ -128,8 +128,8 @@ const typename router<T>::route* router<T>::best(std::string_view method, std::s
     const route* found = nullptr;
     for (const auto& known : routes_) {
         if (rank(known) == 3 || !matches(known, path)) continue;
-        const bool better = found == nullptr || precedes(known, *found) ||
-                            (!precedes(*found, known) && rank(known) < rank(*found));
+        const bool better =
+            found == nullptr || precedes(known, *found) || (!precedes(*found, known) && rank(known) < rank(*found));
         if (better) found = &known;
     }
     return found;

@@ -137,9 +137,8 @@ private:
         const std::size_t before = received_.size();
         received_.resize(before + read_size);
         error_code ec;
-        const std::size_t n =
-            co_await stream_.async_read_some(net::mutable_buffer{received_.data() + before, read_size},
-                                             net::redirect_error(net::use_awaitable, ec));
+        const std::size_t n = co_await stream_.async_read_some(
+            net::mutable_buffer{received_.data() + before, read_size}, net::redirect_error(net::use_awaitable, ec));
         received_.resize(before + n);
         co_return !ec;
     }

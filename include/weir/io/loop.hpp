@@ -54,8 +54,7 @@ public:
     using key_type = loop;
     inline static net::execution_context::id id;
 
-    explicit loop(net::execution_context& context)
-        : net::execution_context::service(context), wheel_(clock::now()) {}
+    explicit loop(net::execution_context& context) : net::execution_context::service(context), wheel_(clock::now()) {}
 
     /// The loop of the context that an executor runs on.
     template <class Executor>
@@ -69,7 +68,8 @@ public:
 
     time_point now() const noexcept { return manual_now_ ? *manual_now_ : clock::now(); }
 
-    /// Sets the entry's deadline, replacing the one it had; `never` cancels. The first caller's executor runs the timer.
+    /// Sets the entry's deadline, replacing the one it had; `never` cancels. The first caller's executor runs the
+    /// timer.
     template <class Executor>
     void schedule(timed& entry, time_point at, const Executor& executor) {
         const std::lock_guard lock{mutex_};

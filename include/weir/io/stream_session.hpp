@@ -175,7 +175,8 @@ private:
 
     bool retain() noexcept final {
         std::uint32_t n = references_.load(std::memory_order_relaxed);
-        while (n != 0 && !references_.compare_exchange_weak(n, n + 1, std::memory_order_relaxed)) {}
+        while (n != 0 && !references_.compare_exchange_weak(n, n + 1, std::memory_order_relaxed)) {
+        }
         return n != 0;
     }
 

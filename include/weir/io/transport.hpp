@@ -41,16 +41,16 @@ concept async_stream = requires(Stream& stream, net::mutable_buffer in, net::con
 /// A stream that can try a write without waiting and wait for readability without a buffer: Asio's sockets, and any
 /// type with the same members. Reads and writes need not go through Asio's reactor.
 template <class Stream>
-concept direct_stream = async_stream<Stream> && requires(Stream& stream, error_code& ec, net::mutable_buffer in,
-                                                         net::const_buffer out,
-                                                         std::span<const net::const_buffer> several) {
-    stream.non_blocking(true, ec);
-    { stream.read_some(in, ec) } -> std::convertible_to<std::size_t>;
-    { stream.write_some(out, ec) } -> std::convertible_to<std::size_t>;
-    { stream.write_some(several, ec) } -> std::convertible_to<std::size_t>;
-    stream.async_wait(Stream::wait_read, detail::any_io_handler{});
-    stream.async_wait(Stream::wait_write, detail::any_io_handler{});
-};
+concept direct_stream =
+    async_stream<Stream> && requires(Stream& stream, error_code& ec, net::mutable_buffer in, net::const_buffer out,
+                                     std::span<const net::const_buffer> several) {
+        stream.non_blocking(true, ec);
+        { stream.read_some(in, ec) } -> std::convertible_to<std::size_t>;
+        { stream.write_some(out, ec) } -> std::convertible_to<std::size_t>;
+        { stream.write_some(several, ec) } -> std::convertible_to<std::size_t>;
+        stream.async_wait(Stream::wait_read, detail::any_io_handler{});
+        stream.async_wait(Stream::wait_write, detail::any_io_handler{});
+    };
 
 namespace detail {
 

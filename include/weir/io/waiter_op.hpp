@@ -80,8 +80,8 @@ public:
     }
 
 private:
-    using allocator = typename std::allocator_traits<
-        net::associated_allocator_t<Handler>>::template rebind_alloc<waiter_op>;
+    using allocator =
+        typename std::allocator_traits<net::associated_allocator_t<Handler>>::template rebind_alloc<waiter_op>;
     using work = net::executor_work_guard<net::associated_executor_t<Handler, Executor>>;
 
     waiter_op(Handler&& handler, const Executor& executor)

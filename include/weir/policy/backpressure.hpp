@@ -17,8 +17,8 @@ struct outbox_facts {
     std::size_t bytes = 0;           ///< waiting to be written
     std::size_t messages = 0;        ///< waiting to be written, one partly written included
     duration oldest_age{};           ///< how long the oldest that is not partly written has waited
-    std::size_t incoming_bytes = 0;  ///< the offered message, encoded; 0: nothing is offered, the reader is behind, and what
-                                     ///< waits is reviewed
+    std::size_t incoming_bytes = 0;  ///< the offered message, encoded; 0: nothing is offered, the reader is behind, and
+                                     ///< what waits is reviewed
     bool same_key_waiting = false;   ///< an unsent message with the offered message's key
     bool blocked = false;            ///< the transport takes no more at the moment: the reader is behind
 

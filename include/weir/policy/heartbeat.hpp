@@ -23,7 +23,7 @@ struct liveness {
 
 struct wait_until {
     time_point at;
-};                  ///< ask again then; `never` is allowed, the past means soon
+};  ///< ask again then; `never` is allowed, the past means soon
 struct beat {};     ///< speak now: an SSE comment
 struct give_up {};  ///< the peer is gone: end the session with error::unresponsive
 
@@ -36,7 +36,8 @@ concept heartbeat_policy = requires(const Policy& policy, const liveness& facts)
 };
 
 /// A comment after `interval` of silence, up to a tenth earlier so that sessions do not beat in step. Zero: never.
-/// The default of 15 s clears every proxy's idle limit known to us. Source: WHATWG HTML, server-sent events, authoring notes
+/// The default of 15 s clears every proxy's idle limit known to us. Source: WHATWG HTML, server-sent events, authoring
+/// notes
 struct comment_every {
     milliseconds interval{15'000};
 

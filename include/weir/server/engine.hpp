@@ -295,7 +295,8 @@ inline std::optional<engine::reply> engine::open_stream(event_loop& on, server_c
 }
 
 inline std::optional<response> engine::intercept(const sse_route& route, const request& request) const {
-    if (!route.options.intercept) return std::nullopt;
+    // A preflight carries no credentials to be looked at. Fetch, CORS protocol
+    if (!route.options.intercept || request.method() == "OPTIONS") return std::nullopt;
     try {
         return route.options.intercept(request);
     } catch (...) {

@@ -31,11 +31,11 @@ struct drain_options {
 };
 
 struct server_options {
-    unsigned threads = 1;                        ///< event loops, one thread each
-    std::size_t max_connections = 0;             ///< further ones are closed at once; 0: as many as there are descriptors
-    http::head_limits head{};                    ///< 16 KiB, 100 fields
-    milliseconds request_time{10'000};           ///< for a whole request; 0: no limit
-    milliseconds idle_time{60'000};              ///< between two requests of a connection; 0: no limit
+    unsigned threads = 1;               ///< event loops, one thread each
+    std::size_t max_connections = 0;    ///< further ones are closed at once; 0: as many as there are descriptors
+    http::head_limits head{};           ///< 16 KiB, 100 fields
+    milliseconds request_time{10'000};  ///< for a whole request; 0: no limit
+    milliseconds idle_time{60'000};     ///< between two requests of a connection; 0: no limit
     std::uint64_t max_body_bytes = 1024 * 1024;  ///< of a request; 0: no limit
     drain_options drain{};                       ///< what SIGINT and SIGTERM do
     bool handle_signals = true;                  ///< a second signal stops at once
@@ -65,7 +65,7 @@ struct sse_options {
     milliseconds stall_timeout{30'000};  ///< 0: off
     /// Streams end after 80 to 100 % of this, and clients reconnect; 0: off.
     milliseconds max_life{};
-    /// Looks at each request first; a response it returns is sent instead of a stream: 401, or 204 to tell browsers not
+    /// Looks at each request but OPTIONS first; a response it returns is sent instead of a stream: 401, or 204 to tell browsers not
     /// to come back.
     std::function<std::optional<response>(const request&)> intercept{};
 };

@@ -98,9 +98,8 @@ inline void session::close(error reason, std::string_view last_words) {
     if (phase_ != phase::open) return;
     phase_ = phase::closing;
     end_reason_ = reason;
-    while (waiter* w = waiters_.take([](const waiter& x) {
-               return x.what == waiter::kind::send || x.what == waiter::kind::sleep;
-           })) {
+    while (waiter* w = waiters_.take(
+               [](const waiter& x) { return x.what == waiter::kind::send || x.what == waiter::kind::sleep; })) {
         w->complete(reason == error::none ? error::closed : reason, end_reason_);
     }
     start_filling(now());

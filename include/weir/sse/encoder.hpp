@@ -28,10 +28,8 @@ enum class framing : std::uint8_t {
 /// What measures itself when it is made and is then written in one go, so that the caller allocates once at most.
 template <class T>
 concept block_encoder = requires(const T& encoder, char* out) {
-    { encoder.size() }
-    noexcept->std::same_as<std::size_t>;
-    { encoder.write(out) }
-    noexcept->std::same_as<char*>;
+    { encoder.size() } noexcept -> std::same_as<std::size_t>;
+    { encoder.write(out) } noexcept -> std::same_as<char*>;
 };
 
 /// Encodes one event. Holds views of the event's texts, which must outlive it.

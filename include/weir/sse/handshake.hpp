@@ -11,9 +11,9 @@
 #include <weir/http/request_view.hpp>
 #include <weir/http/response.hpp>
 #include <weir/http/target.hpp>
-#include <weir/utf8.hpp>
 #include <weir/sse/encoder.hpp>
 #include <weir/time.hpp>
+#include <weir/utf8.hpp>
 
 #include <algorithm>
 #include <cstddef>
