@@ -80,6 +80,16 @@ TEST_CASE("errors: another category's codes match no condition of weir", "[error
     CHECK_FALSE(ec == error::stalled);
 }
 
+TEST_CASE("errors: a connection lost is a connection closed, however the system says it", "[error]") {
+    for (const auto lost : {std::errc::connection_reset, std::errc::broken_pipe, std::errc::connection_aborted}) {
+        const error_code ec{static_cast<int>(lost), WEIR_SYSTEM::system_category()};
+        CHECK(ec == condition::closed);
+        CHECK_FALSE(ec == condition::timed_out);
+    }
+    CHECK_FALSE(error_code{static_cast<int>(std::errc::timed_out), WEIR_SYSTEM::system_category()} ==
+                condition::closed);
+}
+
 TEST_CASE("errors: each condition has a text", "[error]") {
     std::set<std::string> texts;
     for (int kind = 1; kind <= static_cast<int>(condition::misuse); ++kind)

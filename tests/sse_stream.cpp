@@ -128,7 +128,7 @@ TEST_CASE_METHOD(test::stream_fixture, "sse_stream: without a last id, or with a
                  "[sse_stream]") {
     auto out = make();
     const std::array fields{weir::http::field_view{"Last-Event-ID", "a\x01z"}};
-    out.accept({.method = "GET", .target = "/", .fields = fields});
+    CHECK(out.accept({.method = "GET", .target = "/", .fields = fields}) == weir::error::none);
     CHECK_FALSE(out.last_event_id().has_value());
 }
 
@@ -172,7 +172,7 @@ TEST_CASE_METHOD(test::stream_fixture, "sse_stream: destroyed, what was sent sti
                  "[sse_stream]") {
     {
         auto out = make();
-        out.accept(get);
+        CHECK(out.accept(get) == weir::error::none);
         out.send({.data = "last"});
     }
     context.settle();

@@ -6,6 +6,8 @@
 #include <weir/config.hpp>
 
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <type_traits>
 
 namespace weir {
@@ -65,7 +67,7 @@ enum class error {
 
 /// What kind of thing an error is: `if (ec == weir::condition::timed_out)`.
 enum class condition {
-    closed = 1,          ///< the connection is over, nobody is at fault
+    closed = 1,          ///< the connection is over, nobody is at fault; a reset counts, a lost end of stream too
     protocol_violation,  ///< the peer broke the protocol
     refused,             ///< a well-formed request or message was turned down
     limit_exceeded,      ///< a limit of ours
@@ -159,6 +161,18 @@ const error_category& category() noexcept;
 
 namespace detail {
 
+// How the ends of a connection look that the transport reports: on every system, in Asio, and in its TLS streams. The
+// last two are told by name, since this header includes no Asio.
+inline bool is_lost_connection(const error_code& ec) noexcept {
+    for (const std::errc lost : {std::errc::connection_reset, std::errc::broken_pipe, std::errc::connection_aborted}) {
+        if (ec == error_condition{static_cast<int>(lost), WEIR_SYSTEM::generic_category()}) return true;
+    }
+    constexpr int eof = 2, stream_truncated = 1;
+    const std::string_view origin = ec.category().name();
+    return (origin == "asio.misc" && ec.value() == eof) ||
+           (origin == "asio.ssl.stream" && ec.value() == stream_truncated);
+}
+
 struct condition_category_type final : error_category {
     const char* name() const noexcept override { return "weir.condition"; }
     std::string message(int value) const override {
@@ -171,6 +185,10 @@ struct condition_category_type final : error_category {
             case condition::misuse: return "misuse";
         }
         return "unknown condition";
+    }
+    bool equivalent(const error_code& ec, int value) const noexcept override {
+        if (static_cast<condition>(value) == condition::closed && is_lost_connection(ec)) return true;
+        return error_category::equivalent(ec, value);
     }
 };
 

@@ -60,7 +60,8 @@ public:
     /// Serves event streams. `handler` takes (sse_session) or (sse_session, request), and is a coroutine that returns
     /// awaitable<void>, or a function that returns void and keeps the session somewhere. The stream ends when the
     /// session is destroyed. An exception that says the stream has ended may leave the handler; others are reported to
-    /// server_options::on_error. Throws as route().
+    /// server_options::on_error. Throws as route(), and for a
+    /// field that cannot be set.
     template <class Handler>
     void sse(std::string_view path, Handler handler, sse_options options = {}) {
         engine_.add(std::make_shared<const detail::sse_route>(path, std::move(options),
@@ -68,7 +69,7 @@ public:
     }
 
     /// Serves the files below a directory at the paths below `prefix`, with index.html for the directory itself.
-    /// Meant for a page and its parts.
+    /// Meant for a page and its parts. Throws as route(), and std::filesystem::filesystem_error for no such directory.
     void files(std::string_view prefix, const std::filesystem::path& directory) {
         std::string pattern{prefix};
         pattern += prefix.ends_with('/') ? "{path...}" : "/{path...}";
@@ -81,8 +82,8 @@ public:
     /// called for several addresses.
     std::uint16_t listen(const listen_options& options) { return engine_.listen(options); }
 
-    /// Runs until drained or stopped; one of the event loops runs on this thread. SIGINT and SIGTERM drain, unless
-    /// server_options::handle_signals says otherwise. May be called once.
+    /// Runs until drained or stopped, after at least one listen(); one of the event loops runs on this thread. SIGINT
+    /// and SIGTERM drain, unless server_options::handle_signals says otherwise. May be called once.
     void run() { engine_.run(); }
 
     /// Stops accepting, asks every stream's client to come back later, ends the streams, and lets run() return when
@@ -122,23 +123,34 @@ private:
 
     template <class Handler>
     void start(const std::string& path, Handler& handler, core_ptr core, request r) {
-        const core_ptr watched = core;
-        const auto call = [&]() -> decltype(auto) {
-            if constexpr (std::is_invocable_v<Handler&, sse_session, request>) {
-                return handler(sse_session{std::move(core)}, std::move(r));
+        constexpr bool with_request = std::is_invocable_v<Handler&, sse_session, request>;
+        static_assert(with_request || std::is_invocable_v<Handler&, sse_session>,
+                      "a handler takes (sse_session) or (sse_session, request)");
+        const auto call = [&handler](sse_session&& out, request&& from) -> decltype(auto) {
+            if constexpr (with_request) {
+                return handler(std::move(out), std::move(from));
             } else {
-                static_assert(std::is_invocable_v<Handler&, sse_session>,
-                              "a handler takes (sse_session) or (sse_session, request)");
-                return handler(sse_session{std::move(core)});
+                return handler(std::move(out));
             }
         };
-        if constexpr (std::is_void_v<decltype(call())>) {
-            call();
+        using result = decltype(call(std::declval<sse_session>(), std::declval<request>()));
+        if constexpr (std::is_void_v<result>) {
+            call(sse_session{std::move(core)}, std::move(r));
         } else {
-            net::co_spawn(watched->get_executor(), call(), [this, path, watched](std::exception_ptr failure) {
-                engine_.report_unless_ended(path, failure, *watched);
-            });
+            static_assert(std::is_same_v<result, awaitable<void>>, "a handler returns void or awaitable<void>");
+            const core_ptr watched = core;
+            net::co_spawn(watched->get_executor(), run_handler(call, sse_session{std::move(core)}, std::move(r)),
+                          [this, path, watched](std::exception_ptr failure) {
+                              engine_.report_unless_ended(path, failure, *watched);
+                          });
         }
+    }
+
+    // Its frame keeps the arguments for a handler that takes them by reference.
+    template <class Call>
+    static awaitable<void> run_handler(Call call, sse_session out, request r) {
+        awaitable<void> running = call(std::move(out), std::move(r));
+        co_await std::move(running);
     }
 
     detail::engine engine_;

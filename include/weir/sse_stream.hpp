@@ -81,7 +81,7 @@ public:
     /// before the end of this turn, so that the first events leave together with the head.
     /// Errors    those of sse::handshake; error::closed if it was called before
     /// Lifetime  request and options are read before this returns
-    error accept(const request_view& request, const sse::accept_options& options = {}) {
+    [[nodiscard]] error accept(const request_view& request, const sse::accept_options& options = {}) {
         return core_->accept(request, options);
     }
 
@@ -116,11 +116,15 @@ public:
     ///           session), error::not_accepted, error::closed
     /// Lifetime  the event's text is encoded before this returns
     error send(const sse_event& event) {
+        if (!core_) return error::closed;
         return core_->send(sse::encoder{event, core_->framing()}, event.key.empty() ? event.event.text() : event.key);
     }
 
     /// Sends a comment, which clients ignore. Errors as for send().
-    error comment(std::string_view text) { return core_->send(sse::comment_encoder{text, core_->framing()}, {}); }
+    error comment(std::string_view text) {
+        if (!core_) return error::closed;
+        return core_->send(sse::comment_encoder{text, core_->framing()}, {});
+    }
 
     /// Sends one event, waiting for room if the policy says so.
     /// Signature     void(error_code)

@@ -122,6 +122,8 @@ TEST_CASE_METHOD(fixture, "TLS: a stream that ends says so within TLS, and the c
     run_until([&] { return read_end.has_value(); });
     CHECK(received == "data: one\n\ndata: two\n\n");
     CHECK(*read_end == net::error::eof);  // close_notify; without it: stream_truncated
+    CHECK(*read_end == weir::condition::closed);
+    CHECK(error_code{net::ssl::error::stream_truncated} == weir::condition::closed);
     CHECK_FALSE(reason);
 
     SECTION("the client answers in kind") {

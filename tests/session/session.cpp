@@ -314,7 +314,7 @@ TEST_CASE("session: a peer that goes away is noticed at once", "[session]") {
     CHECK(s.stats().queued_bytes == 0);
     CHECK(s.ended()->succeeded());
     CHECK(s.ended()->reason == error::peer_closed);
-    CHECK(s.sleep(1s)->failed_with(error::closed));
+    CHECK(s.sleep(1s)->failed_with(error::peer_closed));
 }
 
 TEST_CASE("session: a peer that goes away while closing", "[session]") {

@@ -92,3 +92,18 @@ TEST_CASE("sse_event: an aggregate with designated initialisers", "[sse][event]"
     CHECK(event.id.number() == 7);
     CHECK(event.retry == weir::milliseconds{2000});
 }
+
+TEST_CASE("event types: text that is no literal must be parsed", "[sse][event]") {
+    STATIC_REQUIRE_FALSE(std::is_constructible_v<weir::event_name, std::string>);
+    STATIC_REQUIRE_FALSE(std::is_constructible_v<weir::event_name, std::string_view>);
+    STATIC_REQUIRE_FALSE(std::is_constructible_v<weir::event_name, const char*>);
+    STATIC_REQUIRE_FALSE(std::is_constructible_v<weir::event_id, std::string>);
+    STATIC_REQUIRE_FALSE(std::is_constructible_v<weir::event_id, std::string_view>);
+}
+
+TEST_CASE("event ids: equal by their text", "[sse][event]") {
+    CHECK(weir::event_id{7} == weir::event_id{"7"});
+    CHECK(weir::event_id{} == weir::event_id{});
+    CHECK_FALSE(weir::event_id{} == weir::event_id{""});
+    CHECK_FALSE(weir::event_id{7} == weir::event_id{8});
+}

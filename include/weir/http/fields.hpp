@@ -50,7 +50,7 @@ public:
     /// How many lines of that name there are.
     constexpr std::size_t count(std::string_view name) const noexcept {
         std::size_t total = 0;
-        for (const auto& line : lines_) total += equal_ignoring_case(line.name, name) ? 1 : 0;
+        for (const auto& line : lines_) total += equal_ignoring_case(line.name, name) ? std::size_t{1} : 0;
         return total;
     }
 

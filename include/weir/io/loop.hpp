@@ -28,7 +28,7 @@ public:
     virtual void expire() noexcept = 0;
 
 protected:
-    ~timed() = default;
+    virtual ~timed() = default;
 };
 
 /// Something that keeps completion handlers, which may own what keeps it alive: a coroutine that waits for its own
@@ -39,7 +39,7 @@ public:
     virtual void abandon() noexcept = 0;
 
 protected:
-    ~resident() = default;
+    ~resident() override = default;
 
 private:
     friend class loop;

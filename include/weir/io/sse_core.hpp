@@ -27,6 +27,7 @@ public:
     error accept(const http::request_view& request, sse::accept_options options) {
         if (this->state() != phase::fresh) return error::closed;
         if (this->policies().framing()(request) == sse::framing::plain) options.close_delimited = true;
+        options.keep_alive = false;  // the connection ends with the stream, or with the refusal
         const sse::handshake_result result = sse::handshake(request, options);
         if (result.refusal == error::none) return accept(result);
         this->start_reading();

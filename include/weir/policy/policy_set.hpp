@@ -34,6 +34,20 @@ struct is_framing : std::bool_constant<framing_policy<Policy>> {};
 template <class Policy>
 struct is_observer : std::bool_constant<observer_policy<Policy>> {};
 
+// A policy that was meant as one and misses its concept by a `const` or a `noexcept`.
+template <class Policy>
+inline constexpr bool is_nearly_backpressure =
+    std::is_invocable_r_v<admission, Policy&, const outbox_facts&> && !backpressure_policy<Policy>;
+template <class Policy>
+inline constexpr bool is_nearly_heartbeat =
+    std::is_invocable_r_v<heartbeat_decision, Policy&, const liveness&> && !heartbeat_policy<Policy>;
+template <class Policy>
+inline constexpr bool is_nearly_stall =
+    std::is_invocable_r_v<stall_decision, Policy&, const progress&> && !stall_policy<Policy>;
+template <class Policy>
+inline constexpr bool is_nearly_observer =
+    std::is_invocable_v<Policy&, const session_closed&> && !observer_policy<Policy>;
+
 template <template <class> class Is, class... Policies>
 inline constexpr std::size_t count_of = (std::size_t{0} + ... + (Is<Policies>::value ? 1 : 0));
 
@@ -49,7 +63,15 @@ constexpr std::size_t index_of() noexcept {
 /// Holds the policies given, and the default for each kind that was not.
 template <class... Policies>
 class policy_set {
-    static_assert((session_policy<Policies> && ...), "every argument after the stream must be a policy (noexcept!)");
+    static_assert((!detail::is_nearly_backpressure<Policies> && ...),
+                  "a backpressure policy's operator() must be const and noexcept, and return weir::admission");
+    static_assert((!detail::is_nearly_heartbeat<Policies> && ...),
+                  "a heartbeat policy's operator() must be const and noexcept");
+    static_assert((!detail::is_nearly_stall<Policies> && ...),
+                  "a stall policy's operator() must be const and noexcept");
+    static_assert((!detail::is_nearly_observer<Policies> && ...),
+                  "an observer must take every observation of policy/observer.hpp, and be noexcept");
+    static_assert((session_policy<Policies> && ...), "every argument after the stream must be a policy");
     static_assert(detail::count_of<detail::is_backpressure, Policies...> <= 1, "two backpressure policies");
     static_assert(detail::count_of<detail::is_heartbeat, Policies...> <= 1, "two heartbeat policies");
     static_assert(detail::count_of<detail::is_stall, Policies...> <= 1, "two stall policies");

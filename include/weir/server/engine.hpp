@@ -141,7 +141,8 @@ inline engine::~engine() {
 inline void engine::add(std::string_view method, endpoint target) {
     const std::string pattern = target.pattern;
     if (router_.add(method, pattern, std::move(target)) != error::none) {
-        throw std::invalid_argument("weir: bad or repeated route: " + std::string{method} + ' ' + pattern);
+        throw std::invalid_argument("weir: a route must begin with '/' and be new: " + std::string{method} + ' ' +
+                                    pattern);
     }
 }
 
@@ -163,6 +164,7 @@ inline std::uint16_t engine::listen(const listen_options& options) {
 }
 
 inline void engine::run() {
+    if (listeners_.empty()) throw std::logic_error("weir: run() without listen()");
     if (options_.handle_signals) wait_for_signal();
     for (const auto& on : loops_) server_socket{on->context};  // what needs descriptors is made while there are some
     for (const auto& from : listeners_) accept_next(*from);
@@ -272,9 +274,14 @@ inline net::awaitable<response> engine::call(const endpoint& target, const reque
 inline std::optional<engine::reply> engine::open_stream(event_loop& on, server_connection& connection,
                                                         const request& request, const sse_route& route, slot& place) {
     const auto how = answer_options(request);
-    if (const auto instead = intercept(route, request)) return reply{http::serialize(*instead, how), how.keep_alive};
     sse::accept_options accept = route.accept_options();
     accept.keep_alive = how.keep_alive;
+    if (auto instead = intercept(route, request)) {
+        for (const auto& [name, value] : sse::cors_fields(request.view(), accept)) {
+            instead->fields.emplace_back(name, value);
+        }
+        return reply{http::serialize(*instead, how), how.keep_alive};
+    }
     const sse::handshake_result result = sse::handshake(request.view(), accept);
     if (result.refusal != error::none) return reply{result.response, result.keep_alive};
     const counted_ptr core{new server_session{connection.release(), route.settings, std::move(place), on}};

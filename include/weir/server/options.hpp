@@ -57,6 +57,7 @@ struct sse_options {
     /// Origins whose pages may read the stream: "https://app.example". See sse::accept_options.
     std::vector<std::string> allowed_origins{};
     bool allow_credentials = false;
+    std::vector<std::string> allowed_headers{};                 ///< what those pages may send; see sse::accept_options
     std::vector<std::pair<std::string, std::string>> fields{};  ///< added to the response head
     std::optional<milliseconds> retry{};                        ///< the client's reconnection time; absent: its own
     bool close_delimited = false;                               ///< never chunk
@@ -65,8 +66,8 @@ struct sse_options {
     milliseconds stall_timeout{30'000};  ///< 0: off
     /// Streams end after 80 to 100 % of this, and clients reconnect; 0: off.
     milliseconds max_life{};
-    /// Looks at each request but OPTIONS first; a response it returns is sent instead of a stream: 401, or 204 to tell browsers not
-    /// to come back.
+    /// Looks at each request but OPTIONS first; a response it returns is sent instead of a stream, with the CORS fields
+    /// of the route: 401, or 204 to tell browsers not to come back.
     std::function<std::optional<response>(const request&)> intercept{};
 };
 

@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,11 +25,15 @@ namespace weir::detail {
 struct sse_route {
     using start_function = std::function<void(counted_ptr<server_core_type>, request)>;
 
+    /// Throws std::invalid_argument for a field that cannot be set.
     sse_route(std::string_view path, sse_options given, start_function handler)
         : pattern(path), options(std::move(given)), start(std::move(handler)) {
-        for (const std::string& origin : options.allowed_origins) origins.push_back(origin);
+        origins.assign(options.allowed_origins.begin(), options.allowed_origins.end());
+        headers.assign(options.allowed_headers.begin(), options.allowed_headers.end());
         for (const auto& [name, value] : options.fields) fields.push_back({name, value});
         settings.stall.patience = options.stall_timeout;
+        if (sse::handshake({.method = "GET", .target = "/"}, accept_options()).refusal != error::bad_argument) return;
+        throw std::invalid_argument("weir: sse_options::fields has a field that cannot be set: " + pattern);
     }
     sse_route(const sse_route&) = delete;
     sse_route& operator=(const sse_route&) = delete;
@@ -39,6 +44,7 @@ struct sse_route {
         accept.post = options.post;
         accept.allowed_origins = origins;
         accept.allow_credentials = options.allow_credentials;
+        accept.allowed_headers = headers;
         accept.extra_fields = fields;
         accept.retry = options.retry;
         accept.close_delimited = options.close_delimited;
@@ -48,7 +54,7 @@ struct sse_route {
     std::string pattern;
     sse_options options;
     start_function start;
-    std::vector<std::string_view> origins;
+    std::vector<std::string_view> origins, headers;
     std::vector<http::field_view> fields;
     route_settings settings{options.backpressure, options.heartbeat, {}};
 };

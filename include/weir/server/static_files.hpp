@@ -22,10 +22,7 @@ namespace weir::detail {
 /// outside, behind a symbolic link too, is not found. Files are read whole, at once: meant for pages, not for films.
 class static_files {
 public:
-    explicit static_files(const std::filesystem::path& directory) {
-        std::error_code ec;
-        root_ = std::filesystem::canonical(directory, ec);
-    }
+    explicit static_files(const std::filesystem::path& directory) { root_ = std::filesystem::canonical(directory); }
 
     /// `path`: relative to the directory, decoded by decode_path().
     http::response answer(const http::request& request, std::string_view path) const {

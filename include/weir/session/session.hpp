@@ -100,7 +100,7 @@ inline void session::close(error reason, std::string_view last_words) {
     end_reason_ = reason;
     while (waiter* w = waiters_.take(
                [](const waiter& x) { return x.what == waiter::kind::send || x.what == waiter::kind::sleep; })) {
-        w->complete(reason == error::none ? error::closed : reason, end_reason_);
+        w->complete(why_not_sent(), end_reason_);
     }
     start_filling(now());
     queue_control(last_words);
@@ -118,12 +118,11 @@ inline void session::terminate(error_code reason) {
     outbox_.clear();
     timer_ = never;
     set_timer(never);
-    close_transport();
     if (opened_) observe(session_closed{end_reason_});
-    waiter_list waiting{std::move(waiters_)};
-    const error_code why = end_reason_ ? end_reason_ : make_error_code(error::closed);
-    const error_code end = end_reason_;
-    while (waiter* w = waiting.pop()) w->complete(w->what == waiter::kind::closed ? error_code{} : why, end);
+    while (waiter* w = waiters_.pop()) {
+        w->complete(w->what == waiter::kind::closed ? error_code{} : why_not_sent(), end_reason_);
+    }
+    close_transport();  // last: whoever counts connections finds the handlers on their way
 }
 
 inline void session::all_written() {
@@ -153,7 +152,7 @@ inline void session::on_peer_closed() { terminate(error::peer_closed); }
 // ---- time ----
 
 inline void session::start_sleep(waiter& w) {
-    if (const error e = unusable(); e != error::none) return w.complete(e, end_reason_);
+    if (phase_ != phase::open) return w.complete(why_not_sent(), end_reason_);
     waiters_.push(w);
     arm(w.deadline);
 }

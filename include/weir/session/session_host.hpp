@@ -25,7 +25,8 @@ struct session_stats {
     std::size_t queued_messages = 0;
     std::size_t queued_bytes = 0;
     drop_counts dropped;
-    bool blocked = false;  ///< the transport takes no more at the moment
+    std::uint64_t refused = 0;  ///< messages turned down, and their senders told so
+    bool blocked = false;       ///< the transport takes no more at the moment
 };
 
 namespace detail {

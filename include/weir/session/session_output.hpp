@@ -64,6 +64,8 @@ protected:
 
     std::size_t unsent() const noexcept { return outbox_.bytes() + in_flight(); }
     error unusable() const noexcept;
+    /// What an operation that sends is told when it cannot: the reason of the end, if there is one.
+    error_code why_not_sent() const noexcept { return end_reason_ ? end_reason_ : make_error_code(unusable()); }
     void start_filling(time_point at);
     void queue_control(std::string_view bytes);
     void count_drop(drop_reason reason, std::size_t n);
@@ -91,6 +93,7 @@ private:
     bool make_room(admission decision, std::string_view key);
     void admit_waiting();
     error settle(admission decision, const pending_message& m);
+    error refused();
     template <class Encoder>
     void push(const Encoder& message, std::string_view key);
     bool write_once();
@@ -100,6 +103,7 @@ private:
     std::uint64_t messages_sent_ = 0, bytes_sent_ = 0;
     std::size_t in_flight_seen_ = 0;
     drop_counts dropped_;
+    std::uint32_t refused_ = 0;
     bool flush_scheduled_ = false;  // schedule_flush() is pending
     bool admitting_ = false;        // admit_waiting() is under way
 };
@@ -131,7 +135,7 @@ error session_output::send(const Encoder& message, std::string_view key) {
         case admission::accept: break;
         case admission::drop_newest: return error::dropped;
         case admission::close: return end_reason_ == error::slow_reader ? error::slow_reader : error::closed;
-        default: observe(message_refused{}); return error::refused;
+        default: return refused();
     }
     push(message, key);
     return error::none;
@@ -210,7 +214,7 @@ inline void session_output::queue_control(std::string_view bytes) {
 }
 
 inline void session_output::start_send(waiter& w) {
-    if (const error e = unusable(); e != error::none) return w.complete(e, end_reason_);
+    if (phase_ != phase::open) return w.complete(why_not_sent(), end_reason_);
     waiters_.push(w);
     admit_waiting();
 }
@@ -229,10 +233,16 @@ inline void session_output::admit_waiting() {
 }
 
 inline error session_output::settle(admission decision, const pending_message& m) {
-    if (decision == admission::refuse) return observe(message_refused{}), error::refused;
+    if (decision == admission::refuse) return refused();
     if (decision == admission::drop_newest) return error::dropped;
     push(m, m.key);
     return error::none;
+}
+
+inline error session_output::refused() {
+    ++refused_;
+    observe(message_refused{});
+    return error::refused;
 }
 
 // ---- writing ----
@@ -309,7 +319,7 @@ inline bool session_output::review() {
 }
 
 inline void session_output::start_drained(waiter& w) {
-    if (phase_ == phase::closed) return w.complete(error::closed, end_reason_);
+    if (phase_ == phase::closed) return w.complete(why_not_sent(), end_reason_);
     if (drained() && waiters_.find(waiter::kind::send) == nullptr) return w.complete({}, end_reason_);
     waiters_.push(w);
 }
@@ -323,7 +333,7 @@ inline void session_output::after_drained() {
 }
 
 inline session_stats session_output::stats() const noexcept {
-    return {messages_sent_, bytes_sent_, outbox_.messages(), unsent(), dropped_, blocked_};
+    return {messages_sent_, bytes_sent_, outbox_.messages(), unsent(), dropped_, refused_, blocked_};
 }
 
 }  // namespace weir::detail

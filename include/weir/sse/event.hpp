@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 
 namespace weir {
 
@@ -24,6 +25,10 @@ namespace detail {
 constexpr bool fits_one_line(std::string_view text) noexcept {
     return std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
+
+/// Text that is not known to fit when it is compiled.
+template <class Text>
+concept text_but_no_literal = std::is_convertible_v<const Text&, std::string_view> && !std::is_array_v<Text>;
 
 void text_contains_cr_lf_or_nul();  // never defined: its name is the compiler's message for a bad literal
 
@@ -57,6 +62,9 @@ public:
     /// From a literal. One with CR, LF or NUL does not compile.
     template <std::size_t N>
     consteval event_name(const char (&literal)[N]) : text_{detail::one_line(literal)} {}
+    /// Text of any other origin goes through parse(): the parameter's name is the compiler's message.
+    template <detail::text_but_no_literal Text>
+    event_name(const Text& use_event_name_parse) = delete;
 
     /// From text of any origin. Empty result: it has CR, LF or NUL.
     static constexpr std::optional<event_name> parse(std::string_view text) noexcept {
@@ -82,6 +90,9 @@ public:
     /// From a literal. One with CR, LF or NUL does not compile.
     template <std::size_t N>
     consteval event_id(const char (&literal)[N]) : event_id{detail::one_line(literal)} {}
+    /// Text of any other origin goes through parse(): the parameter's name is the compiler's message.
+    template <detail::text_but_no_literal Text>
+    event_id(const Text& use_event_id_parse) = delete;
     constexpr explicit event_id(std::uint64_t n) noexcept : value_{n}, kind_{kind::number} {}
 
     /// From text of any origin. Empty result: it has CR, LF or NUL.
@@ -106,6 +117,11 @@ public:
     }
     /// Writes size() bytes, and returns the end.
     char* write(char* out) const noexcept;
+
+    /// The same text, or both absent.
+    friend bool operator==(const event_id& a, const event_id& b) {
+        return a.has_value() == b.has_value() && a.str() == b.str();
+    }
 
 private:
     enum class kind : std::uint8_t { absent, text, number };

@@ -40,6 +40,8 @@ struct accept_options {
     std::span<const std::string_view> allowed_origins = {};
     /// Lets those pages send cookies (`withCredentials`).
     bool allow_credentials = false;
+    /// Fields those pages may send beside Last-Event-ID, Authorization and Content-Type: "X-Api-Key".
+    std::span<const std::string_view> allowed_headers = {};
 
     /// Added to the head. One with the name of a default (Cache-Control, X-Accel-Buffering) replaces it; those that
     /// frame or type the response, and CORS fields beside `allowed_origins`, are error::bad_argument.
@@ -81,6 +83,10 @@ struct handshake_result {
 /// stop_requested, not_acceptable, no_body, and bad_argument for an extra field that cannot be sent.
 inline handshake_result handshake(const http::request_view& request, const accept_options& options = {});
 
+/// The CORS fields that a response of the application's own needs, a 401 say, for pages to see it. Views of the request
+/// and of the options.
+inline std::vector<http::field_view> cors_fields(const http::request_view& request, const accept_options& options);
+
 namespace detail {
 
 /// One handshake on its way: the facts that several steps need, and the fields gathered so far.
@@ -88,6 +94,12 @@ class handshake_op {
 public:
     handshake_op(const http::request_view& request, const accept_options& options) noexcept
         : request_{request}, options_{options}, origin_{classify(request, options)} {}
+
+    std::vector<http::field_view> cors_fields() {
+        if (origin_is_refused()) return {};
+        add_cors_fields();
+        return std::move(fields_);
+    }
 
     handshake_result run() {
         decide_framing();
@@ -165,7 +177,8 @@ private:
         add("Allow", allowed_methods());
         if (any_origin_is_allowed() || origin_ == http::origin_kind::listed) {
             add("Access-Control-Allow-Methods", allowed_methods());
-            add("Access-Control-Allow-Headers", "Last-Event-ID, Authorization, Content-Type");
+            for (const std::string_view name : options_.allowed_headers) allowed_headers_.append(", ").append(name);
+            add("Access-Control-Allow-Headers", allowed_headers_);
             add("Access-Control-Max-Age", "600");
         }
         respond(204);
@@ -254,11 +267,16 @@ private:
     const http::request_view& request_;
     const accept_options& options_;
     http::origin_kind origin_;
+    std::string allowed_headers_ = "Last-Event-ID, Authorization, Content-Type";
     std::vector<http::field_view> fields_;
     handshake_result result_;
 };
 
 }  // namespace detail
+
+inline std::vector<http::field_view> cors_fields(const http::request_view& request, const accept_options& options) {
+    return detail::handshake_op{request, options}.cors_fields();
+}
 
 inline handshake_result handshake(const http::request_view& request, const accept_options& options) {
     return detail::handshake_op{request, options}.run();
