@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSL-1.0
 #
-# What a route costs to compile: CPU seconds, peak memory and object size of one file each, against Asio alone.
+# What a route costs to compile: CPU seconds and object size of one file each, against Asio alone.
 #
 #   compile.sh <compiler> <folder of this script> <compile flags>...
 

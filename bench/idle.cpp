@@ -66,8 +66,8 @@ void tell_memory_on_signal(asio::signal_set& signal, int to) {
 }
 
 void weir_server(int to) {
-    std::deque<weir::sse_session> sessions;
     weir::server app{{.handle_signals = false}};
+    std::deque<weir::sse_session> sessions;
     app.sse("/", [&sessions](weir::sse_session session) { sessions.push_back(std::move(session)); });
     asio::signal_set signal{app.context(), SIGUSR1};
     tell_memory_on_signal(signal, to);

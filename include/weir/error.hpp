@@ -31,7 +31,6 @@ enum class error {
     unsupported_version,  ///< not HTTP/1.0 or HTTP/1.1; status 505. RFC 9110 §15.6.6
     unsupported_method,   ///< a method this server has never heard of, or CONNECT; status 501. RFC 9110 §9.1
     unsupported_coding,   ///< a transfer coding other than chunked; status 501. RFC 9112 §6.1
-    bad_last_event_id,    ///< over-long, not UTF-8, or with a control character
     truncated,            ///< the stream ended within a message
 
     // The request was well-formed, and the answer is no: condition::refused.
@@ -45,20 +44,19 @@ enum class error {
     dropped,             ///< the backpressure policy dropped the message at hand; status 503
 
     // A limit of ours: condition::limit_exceeded.
-    target_too_long,    ///< request target; status 414
-    head_too_large,     ///< request head; status 431
-    too_many_fields,    ///< request head; status 431
-    body_too_large,     ///< request body; status 413
-    line_too_long,      ///< SSE line
-    event_too_large,    ///< SSE event
-    too_many_sessions,  ///< connection limit; status 503
-    slow_reader,        ///< the backpressure policy closed the session; status 503
+    target_too_long,  ///< request target; status 414
+    head_too_large,   ///< request head; status 431
+    too_many_fields,  ///< request head; status 431
+    body_too_large,   ///< request body; status 413
+    line_too_long,    ///< SSE line
+    event_too_large,  ///< SSE event
+    slow_reader,      ///< the backpressure policy closed the session; status 503
 
     // Time ran out: condition::timed_out.
-    head_timed_out,  ///< the request was not complete in time; status 408
-    stalled,         ///< bytes to send and none accepted in time
-    unresponsive,    ///< the heartbeat policy gave up
-    expired,         ///< the session reached its maximum life
+    request_timed_out,  ///< the request was not complete in time; status 408
+    stalled,            ///< bytes to send and none accepted in time
+    unresponsive,       ///< the heartbeat policy gave up
+    expired,            ///< the session reached its maximum life
 
     // The caller is at fault: condition::misuse, status 500.
     bad_argument,  ///< a value that cannot be sent
@@ -91,7 +89,6 @@ constexpr const char* message(error e) noexcept {
         case error::unsupported_version: return "unsupported HTTP version";
         case error::unsupported_method: return "unsupported method";
         case error::unsupported_coding: return "unsupported transfer coding";
-        case error::bad_last_event_id: return "malformed Last-Event-ID";
         case error::truncated: return "stream ended within a message";
         case error::not_found: return "not found";
         case error::method_not_allowed: return "method not allowed";
@@ -107,9 +104,8 @@ constexpr const char* message(error e) noexcept {
         case error::body_too_large: return "request body too large";
         case error::line_too_long: return "line too long";
         case error::event_too_large: return "event too large";
-        case error::too_many_sessions: return "too many connections";
         case error::slow_reader: return "reader too slow";
-        case error::head_timed_out: return "request not complete in time";
+        case error::request_timed_out: return "request not complete in time";
         case error::stalled: return "no progress while sending";
         case error::unresponsive: return "peer unresponsive";
         case error::expired: return "session reached its maximum life";
@@ -140,7 +136,7 @@ constexpr int http_status_for(error e) noexcept {
         case error::not_found: return 404;
         case error::method_not_allowed: return 405;
         case error::not_acceptable: return 406;
-        case error::head_timed_out: return 408;
+        case error::request_timed_out: return 408;
         case error::body_too_large: return 413;
         case error::target_too_long: return 414;
         case error::head_too_large:

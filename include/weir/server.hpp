@@ -32,9 +32,10 @@ using awaitable = net::awaitable<T>;
 /// What a route's handler sends to: one client's stream, on the server's own socket type.
 using sse_session = sse_stream<detail::server_socket, detail::route_policies>;
 
-/// Thread-safe: drain() and stop(). Everything else is called before run(), from one thread. Handlers run on the event
-/// loop of their connection and must not block it. With several threads, one handler runs on several at a time.
-/// Sessions must not outlive the server; those that handlers keep in state of their own end with it.
+/// Thread-safe: drain(), stop(), context(), threads() and connections(). Everything else is called before run(), from
+/// one thread. Handlers run on the event loop of their connection and must not block it; with several threads, one
+/// handler runs on several at a time. Sessions kept outside the server must be destroyed before it; those that a
+/// handler holds in its captures end with it.
 class server {
 public:
     explicit server(server_options options = {}) : engine_(std::move(options)) {}
@@ -60,8 +61,7 @@ public:
     /// Serves event streams. `handler` takes (sse_session) or (sse_session, request), and is a coroutine that returns
     /// awaitable<void>, or a function that returns void and keeps the session somewhere. The stream ends when the
     /// session is destroyed. An exception that says the stream has ended may leave the handler; others are reported to
-    /// server_options::on_error. Throws as route(), and for a
-    /// field that cannot be set.
+    /// server_options::on_error. Throws as route(), and for a field that cannot be set.
     template <class Handler>
     void sse(std::string_view path, Handler handler, sse_options options = {}) {
         engine_.add(std::make_shared<const detail::sse_route>(path, std::move(options),

@@ -44,7 +44,8 @@ using default_token = std::conditional_t<std::is_void_v<net::default_completion_
 /// outbox is the backpressure policy's decision. What is sent within one turn of the event loop leaves in one write.
 ///
 /// A movable handle. Destroying it ends the stream as close() does: what was sent is still delivered, in the
-/// background, for as long as the client takes it. Not thread-safe: every call comes from the stream's executor (post
+/// background, for as long as the client takes it. A stream that was moved from refuses to send and may be assigned to
+/// or destroyed, no more. Not thread-safe: every call comes from the stream's executor (post
 /// to it from elsewhere); different sessions are independent. Handlers are never called from within a member function.
 /// As with all I/O objects, no handle may outlive its execution context; a handler that still waits when the context is
 /// destroyed, a suspended coroutine included, is destroyed uncalled.
@@ -224,6 +225,10 @@ public:
         const std::string_view text = core_->last_event_id();
         return text.empty() ? event_id{} : event_id::parse(text).value_or(event_id{});
     }
+
+    /// The client named an id that was over-long, no UTF-8, repeated, or had control characters; last_event_id() is
+    /// absent, and what the client missed is not known.
+    bool last_event_id_refused() const noexcept { return core_->last_event_id_refused(); }
 
     session_stats stats() const noexcept { return core_->stats(); }
 

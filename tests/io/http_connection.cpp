@@ -255,7 +255,7 @@ TEST_CASE_METHOD(fixture, "http_connection: a request has to be whole in time, f
         CHECK_FALSE(outcome);
         context.pass(2s);
     }
-    CHECK(outcome == error::head_timed_out);
+    CHECK(outcome == error::request_timed_out);
 }
 
 TEST_CASE_METHOD(fixture, "http_connection: silence between requests is allowed for longer, and is no error",

@@ -139,14 +139,14 @@ TEST_CASE("backpressure: facts know whether something is offered", "[policy][bac
 }
 
 TEST_CASE("backpressure: only policies that may replace remember keys", "[policy][backpressure]") {
-    STATIC_REQUIRE(weir::conflates_by_key<weir::keep_latest>);
-    STATIC_REQUIRE(weir::conflates_by_key<remembers_keys>);
-    STATIC_REQUIRE_FALSE(weir::conflates_by_key<denies_keys>);
-    STATIC_REQUIRE_FALSE(weir::conflates_by_key<weir::refuse>);
-    STATIC_REQUIRE_FALSE(weir::conflates_by_key<weir::wait>);
-    STATIC_REQUIRE_FALSE(weir::conflates_by_key<weir::drop_oldest>);
-    STATIC_REQUIRE_FALSE(weir::conflates_by_key<weir::drop_newest>);
-    STATIC_REQUIRE_FALSE(weir::conflates_by_key<weir::close_slow>);
+    STATIC_REQUIRE(weir::conflates_by_key(weir::keep_latest{}));
+    STATIC_REQUIRE(weir::conflates_by_key(remembers_keys{}));
+    STATIC_REQUIRE_FALSE(weir::conflates_by_key(denies_keys{}));
+    STATIC_REQUIRE_FALSE(weir::conflates_by_key(weir::refuse{}));
+    STATIC_REQUIRE_FALSE(weir::conflates_by_key(weir::wait{}));
+    STATIC_REQUIRE_FALSE(weir::conflates_by_key(weir::drop_oldest{}));
+    STATIC_REQUIRE_FALSE(weir::conflates_by_key(weir::drop_newest{}));
+    STATIC_REQUIRE_FALSE(weir::conflates_by_key(weir::close_slow{}));
 }
 
 TEST_CASE("backpressure: a policy of one's own is a noexcept function of the facts", "[policy][backpressure]") {

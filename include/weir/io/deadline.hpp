@@ -4,6 +4,7 @@
 // A time limit on a stream's operations, from the loop's wheel. Layer: io.
 
 #include <weir/io/loop.hpp>
+#include <weir/io/transport.hpp>
 #include <weir/time.hpp>
 
 namespace weir::detail {
@@ -30,7 +31,7 @@ private:
     void expire() noexcept override {
         expired_ = true;
         error_code ignored;
-        static_cast<void>(stream_.lowest_layer().cancel(ignored));
+        static_cast<void>(closable_layer(stream_).cancel(ignored));
         // An operation of several steps may have been between two of them, with nothing to cancel.
         loop_.schedule(*this, later(loop_.now(), repeat_interval), stream_.get_executor());
     }

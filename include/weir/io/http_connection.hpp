@@ -128,7 +128,7 @@ private:
 
     error failure(bool between_requests) const noexcept {
         if (between_requests) return error::peer_closed;
-        return deadline_.expired() ? error::head_timed_out : error::truncated;
+        return deadline_.expired() ? error::request_timed_out : error::truncated;
     }
 
     // Appends what is there to what was received. False: nothing more comes, or not in time.

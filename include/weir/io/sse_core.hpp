@@ -37,6 +37,7 @@ public:
 
     /// Starts the stream that the handshake has promised.
     error accept(const sse::handshake_result& promised) {
+        last_event_id_refused_ = promised.last_event_id_refused;
         return begin(promised.body_framing, promised.last_event_id, promised.response);
     }
 
@@ -49,6 +50,7 @@ public:
         return error::none;
     }
 
+    bool last_event_id_refused() const noexcept { return last_event_id_refused_; }
     sse::framing framing() const noexcept { return framing_; }
     std::string_view last_event_id() const noexcept { return last_event_id_ ? *last_event_id_ : std::string_view{}; }
 
@@ -61,6 +63,7 @@ private:
 
     std::unique_ptr<const std::string> last_event_id_;
     sse::framing framing_ = sse::framing::plain;
+    bool last_event_id_refused_ = false;
 };
 
 }  // namespace weir::detail

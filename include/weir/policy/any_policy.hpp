@@ -18,21 +18,12 @@ class any_backpressure {
 public:
     template <backpressure_policy Policy>
         requires(!std::same_as<Policy, any_backpressure>)
-    any_backpressure(Policy policy) : by_key_(key_of(policy)), decide_(std::move(policy)) {}
+    any_backpressure(Policy policy) : by_key_(conflates_by_key(policy)), decide_(std::move(policy)) {}
 
     bool by_key() const noexcept { return by_key_; }
     admission operator()(const outbox_facts& facts) const noexcept { return decide_(facts); }
 
 private:
-    template <class Policy>
-    static bool key_of(const Policy& policy) noexcept {
-        if constexpr (requires { policy.by_key(); }) {
-            return policy.by_key();
-        } else {
-            return conflates_by_key<Policy>;
-        }
-    }
-
     bool by_key_;
     std::function<admission(const outbox_facts&)> decide_;
 };

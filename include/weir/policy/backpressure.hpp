@@ -146,7 +146,15 @@ struct close_slow {
 /// Whether messages must remember their keys for this policy. A policy of your own that answers `replace` says
 /// `static constexpr bool by_key = true`, or has a `bool by_key() const noexcept`.
 template <class Policy>
-inline constexpr bool conflates_by_key = requires { requires Policy::by_key; };
+constexpr bool conflates_by_key(const Policy& policy) noexcept {
+    if constexpr (requires {
+                      { policy.by_key() } -> std::convertible_to<bool>;
+                  }) {
+        return policy.by_key();
+    } else {
+        return requires { requires Policy::by_key; };
+    }
+}
 
 static_assert(backpressure_policy<refuse> && backpressure_policy<wait> && backpressure_policy<drop_oldest>);
 static_assert(backpressure_policy<drop_newest> && backpressure_policy<keep_latest> && backpressure_policy<close_slow>);

@@ -17,15 +17,18 @@ struct liveness {
     time_point now;
     time_point last_sent;          ///< bytes accepted by the transport, or the session's start
     time_point last_received;      ///< bytes from the peer, or the session's start
-    std::size_t bytes_unsent = 0;  ///< waiting in the outbox
-    std::uint8_t salt = 0;         ///< random and constant for the session: what jitter is made of
+    std::size_t bytes_unsent = 0;  ///< not yet accepted by the transport
+    std::uint8_t salt = 0;         ///< constant for the session, spread evenly over sessions: what jitter is made of
 };
 
+/// Ask again then; `never` is allowed, the past means soon.
 struct wait_until {
     time_point at;
-};  ///< ask again then; `never` is allowed, the past means soon
-struct beat {};     ///< speak now: an SSE comment
-struct give_up {};  ///< the peer is gone: end the session with error::unresponsive
+};
+/// Speak now: an SSE comment.
+struct beat {};
+/// The peer is gone: end the session with error::unresponsive.
+struct give_up {};
 
 using heartbeat_decision = std::variant<wait_until, beat, give_up>;
 

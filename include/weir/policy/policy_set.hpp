@@ -83,14 +83,7 @@ public:
 
     decltype(auto) backpressure() const noexcept { return pick<detail::is_backpressure, wait>(given_); }
     /// Whether messages must remember their keys for the backpressure policy.
-    bool by_key() const noexcept {
-        using policy = std::remove_cvref_t<decltype(std::declval<const policy_set&>().backpressure())>;
-        if constexpr (requires(const policy& p) { p.by_key(); }) {
-            return backpressure().by_key();
-        } else {
-            return conflates_by_key<policy>;
-        }
-    }
+    bool by_key() const noexcept { return conflates_by_key(backpressure()); }
     decltype(auto) heartbeat() const noexcept { return pick<detail::is_heartbeat, comment_every>(given_); }
     decltype(auto) stall() const noexcept { return pick<detail::is_stall, stall_after>(given_); }
     decltype(auto) framing() const noexcept { return pick<detail::is_framing, chunk_framing>(given_); }

@@ -11,6 +11,7 @@
 #include <weir/io/http_connection.hpp>
 #include <weir/server/connection_count.hpp>
 #include <weir/server/event_loop.hpp>
+#include <weir/server/jitter.hpp>
 #include <weir/server/options.hpp>
 #include <weir/server/route.hpp>
 #include <weir/server/session.hpp>
@@ -18,7 +19,6 @@
 
 #include WEIR_ASIO(awaitable.hpp)
 #include WEIR_ASIO(co_spawn.hpp)
-#include WEIR_ASIO(detached.hpp)
 #include WEIR_ASIO(executor_work_guard.hpp)
 #include WEIR_ASIO(io_context.hpp)
 #include WEIR_ASIO(ip/tcp.hpp)
@@ -26,7 +26,6 @@
 #include WEIR_ASIO(signal_set.hpp)
 #include WEIR_ASIO(steady_timer.hpp)
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -34,7 +33,6 @@
 #include <exception>
 #include <memory>
 #include <optional>
-#include <random>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -50,7 +48,8 @@ class engine {
 public:
     explicit engine(server_options options)
         : options_(std::move(options)),
-          limits_{options_.head, options_.max_body_bytes, options_.request_time, options_.idle_time},
+          limits_{options_.head, options_.max_body_bytes, options_.request_time, options_.idle_time,
+                  options_.write_time},
           count_(options_.max_connections, [this] { finish_if_drained(); }) {
         for (unsigned i = 0; i == 0 || i < options_.threads; ++i) loops_.push_back(std::make_unique<event_loop>());
     }
@@ -108,16 +107,16 @@ private:
     }
     static std::string refusal(error why, std::string_view allow, http::response_options how);
     net::awaitable<response> call(const endpoint& target, const request& request) const;
+    void run_loop(std::size_t i) noexcept;
     void wait_for_signal();
     void drain_loop(event_loop& on, const drain_options& options);
     void finish_if_drained() noexcept;
-    static std::string retry_message(sse::framing framing, milliseconds over);
-    static milliseconds random_up_to(milliseconds most);
 
     server_options options_;
     http_limits limits_;
-    std::atomic<bool> draining_{false};
-    milliseconds drain_over_{};  // set before draining_
+    std::atomic<bool> draining_{false}, failed_{false};
+    std::exception_ptr failure_;  // what ended the run; written by whoever set failed_
+    milliseconds drain_over_{};   // set before draining_
     connection_count count_;
     std::vector<std::unique_ptr<event_loop>> loops_;
     http::router<endpoint> router_;  // after the loops: handlers may hold sessions
@@ -170,15 +169,23 @@ inline void engine::run() {
     for (const auto& from : listeners_) accept_next(*from);
     std::vector<net::executor_work_guard<net::io_context::executor_type>> work;
     for (const auto& on : loops_) work.push_back(net::make_work_guard(on->context.get_executor()));
-    std::vector<std::jthread> others;
-    try {
-        for (std::size_t i = 1; i < loops_.size(); ++i) others.emplace_back([this, i] { context(i).run(); });
-        context(0).run();
-    } catch (...) {
-        stop();  // or the others would be waited for in vain
-        throw;
+    {
+        std::vector<std::jthread> others;
+        for (std::size_t i = 1; i < loops_.size(); ++i) others.emplace_back([this, i] { run_loop(i); });
+        run_loop(0);
     }
     signals_.reset();
+    if (failure_) std::rethrow_exception(failure_);
+}
+
+// What the application throws on a loop of its own accord ends the run, whichever loop it is.
+inline void engine::run_loop(std::size_t i) noexcept {
+    try {
+        context(i).run();
+    } catch (...) {
+        if (!failed_.exchange(true)) failure_ = std::current_exception();
+        stop();
+    }
 }
 
 // ---- accepting ----
@@ -201,7 +208,9 @@ inline void engine::on_accepted(event_loop& on, server_socket socket) {
     slot place = count_.enter();
     // Closed without an answer: browsers retry a failed connection, and would give an event stream up after a 503.
     if (!place) return;
-    net::co_spawn(on.context, serve(on, std::move(socket), std::move(place)), net::detached);
+    net::co_spawn(on.context, serve(on, std::move(socket), std::move(place)), [this](std::exception_ptr failure) {
+        if (failure) report("(connection)", failure);
+    });
 }
 
 // ---- serving ----
@@ -382,18 +391,6 @@ inline void engine::drain_loop(event_loop& on, const drain_options& options) {
     on.sessions.for_each([&](server_session& session) {
         session.close(error::draining, retry_message(session.framing(), options.over));
     });
-}
-
-inline std::string engine::retry_message(sse::framing framing, milliseconds over) {
-    std::string text;
-    sse::append(sse::retry_encoder{random_up_to(over), framing}, text);
-    return text;
-}
-
-inline milliseconds engine::random_up_to(milliseconds most) {
-    thread_local std::minstd_rand source{std::random_device{}()};
-    std::uniform_int_distribution<milliseconds::rep> spread{0, std::max<milliseconds::rep>(0, most.count())};
-    return milliseconds{spread(source)};
 }
 
 }  // namespace weir::detail

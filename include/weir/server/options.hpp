@@ -26,7 +26,7 @@ namespace weir {
 struct drain_options {
     /// Clients are asked to reconnect after a random time of up to `over`, so that they do not come back in step.
     milliseconds over{5'000};
-    /// Whoever has not taken the rest by then is cut off.
+    /// Whoever has not taken the rest by then is cut off; 0: at once.
     milliseconds deadline{10'000};
 };
 
@@ -36,6 +36,7 @@ struct server_options {
     http::head_limits head{};           ///< 16 KiB, 100 fields
     milliseconds request_time{10'000};  ///< for a whole request; 0: no limit
     milliseconds idle_time{60'000};     ///< between two requests of a connection; 0: no limit
+    milliseconds write_time{30'000};    ///< for a whole plain response; 0: no limit
     std::uint64_t max_body_bytes = 1024 * 1024;  ///< of a request; 0: no limit
     drain_options drain{};                       ///< what SIGINT and SIGTERM do
     bool handle_signals = true;                  ///< a second signal stops at once
