@@ -90,6 +90,18 @@ TEST_CASE("errors: a connection lost is a connection closed, however the system 
                 condition::closed);
 }
 
+TEST_CASE("errors: a connection lost is a connection closed, in a category of older Asio's own", "[error]") {
+    struct older_asio final : weir::error_category {
+        const char* name() const noexcept override { return "asio.system"; }
+        std::string message(int) const override { return {}; }
+    };
+    static const older_asio category;
+    for (const auto lost : {std::errc::connection_reset, std::errc::broken_pipe, std::errc::connection_aborted}) {
+        CHECK(error_code{static_cast<int>(lost), category} == condition::closed);
+    }
+    CHECK_FALSE(error_code{static_cast<int>(std::errc::timed_out), category} == condition::closed);
+}
+
 TEST_CASE("errors: each condition has a text", "[error]") {
     std::set<std::string> texts;
     for (int kind = 1; kind <= static_cast<int>(condition::misuse); ++kind)
@@ -120,7 +132,9 @@ TEST_CASE("errors: whose fault it is decides between 4xx and 5xx", "[error][http
         INFO(weir::message(e));
         const auto status = weir::http_status_for(e);
         switch (weir::condition_of(e)) {
-            case condition::protocol_violation: CHECK((status == 400 || status == 501 || status == 505)); break;
+            case condition::protocol_violation:
+                CHECK((status == 400 || status == 426 || status == 501 || status == 505));
+                break;
             case condition::misuse: CHECK(status == 500); break;
             case condition::closed: CHECK(status == 503); break;
             default: CHECK((status >= 200 && status < 600)); break;

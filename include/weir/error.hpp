@@ -22,16 +22,38 @@ enum class error {
     draining,     ///< the server is shutting down
 
     // The peer broke HTTP: condition::protocol_violation, status 400 unless noted.
-    bad_request_line,     ///< method, target or line malformed. RFC 9112 §3
-    bad_field,            ///< a malformed field line: space before the colon, fold, bare CR, NUL. RFC 9112 §5
-    bad_host,             ///< Host missing, repeated or malformed. RFC 9112 §3.2
-    bad_content_length,   ///< repeated, not a number, or beside Transfer-Encoding. RFC 9112 §6.3
-    bad_body,             ///< malformed chunked framing. RFC 9112 §7.1
-    bad_encoding,         ///< malformed percent-encoding. RFC 3986 §2.1
-    unsupported_version,  ///< not HTTP/1.0 or HTTP/1.1; status 505. RFC 9110 §15.6.6
-    unsupported_method,   ///< a method this server has never heard of, or CONNECT; status 501. RFC 9110 §9.1
-    unsupported_coding,   ///< a transfer coding other than chunked; status 501. RFC 9112 §6.1
-    truncated,            ///< the stream ended within a message
+    bad_request_line,               ///< method, target or line malformed. RFC 9112 §3
+    bad_field,                      ///< a malformed field line: space before the colon, fold, bare CR, NUL. RFC 9112 §5
+    bad_host,                       ///< Host missing, repeated or malformed. RFC 9112 §3.2
+    bad_content_length,             ///< repeated, not a number, or beside Transfer-Encoding. RFC 9112 §6.3
+    bad_body,                       ///< malformed chunked framing. RFC 9112 §7.1
+    bad_encoding,                   ///< malformed percent-encoding. RFC 3986 §2.1
+    unsupported_version,            ///< not HTTP/1.0 or HTTP/1.1; status 505. RFC 9110 §15.6.6
+    unsupported_method,             ///< a method this server has never heard of, or CONNECT; status 501. RFC 9110 §9.1
+    unsupported_coding,             ///< a transfer coding other than chunked; status 501. RFC 9112 §6.1
+    bad_upgrade,                    ///< no WebSocket upgrade where one is needed; status 426. RFC 6455 §4.2.1
+    bad_websocket_version,          ///< Sec-WebSocket-Version malformed, missing or repeated. RFC 6455 §4.2.1
+    unsupported_websocket_version,  ///< another version than 13; status 426. RFC 6455 §4.2.2
+    bad_websocket_key,              ///< Sec-WebSocket-Key missing, repeated or not 16 bytes in base64. RFC 6455 §4.2.1
+    bad_subprotocol,                ///< Sec-WebSocket-Protocol malformed, or one that was not offered. RFC 6455 §4.1
+    bad_extension,                  ///< Sec-WebSocket-Extensions malformed, or one that was not offered. RFC 6455 §9.1
+    bad_upgrade_response,           ///< a 101 whose Upgrade, Connection or Sec-WebSocket-Accept is wrong. RFC 6455 §4.1
+    bad_status_line,                ///< of a response. RFC 9112 §4
+
+    // The peer broke the WebSocket protocol: condition::protocol_violation, close code 1002 unless noted.
+    bad_opcode,               ///< reserved opcode 0x3-0x7 or 0xb-0xf. RFC 6455 §5.2
+    reserved_bits,            ///< RSV1-3 set without an extension that gives them a meaning. RFC 6455 §5.2
+    bad_mask,                 ///< a client's frame unmasked, or a server's masked. RFC 6455 §5.1
+    length_not_minimal,       ///< a longer length form than needed. RFC 6455 §5.2
+    bad_length,               ///< a 64-bit length with the top bit set. RFC 6455 §5.2
+    control_fragmented,       ///< a control frame without FIN. RFC 6455 §5.5
+    control_too_long,         ///< a control frame of more than 125 bytes. RFC 6455 §5.5
+    unexpected_continuation,  ///< a continuation frame with nothing to continue. RFC 6455 §5.4
+    message_unfinished,       ///< a new message before the fragmented one has ended. RFC 6455 §5.4
+    bad_close,                ///< a close frame of one byte, or with a code that may not be sent. RFC 6455 §7.4
+    bad_utf8,                 ///< text or close reason is not UTF-8; close code 1007. RFC 6455 §8.1
+    bad_deflate,              ///< compressed data that cannot be inflated; close code 1007. RFC 7692 §7.2.2
+    truncated,                ///< the stream ended within a message
 
     // The request was well-formed, and the answer is no: condition::refused.
     not_found,           ///< no such resource; status 404
@@ -42,25 +64,31 @@ enum class error {
     no_body,             ///< HEAD or OPTIONS: the answer is complete without a stream; status 200
     refused,             ///< the backpressure policy refused a message; status 503
     dropped,             ///< the backpressure policy dropped the message at hand; status 503
+    handshake_rejected,  ///< the server answered the WebSocket handshake with another status than 101
 
     // A limit of ours: condition::limit_exceeded.
-    target_too_long,  ///< request target; status 414
-    head_too_large,   ///< request head; status 431
-    too_many_fields,  ///< request head; status 431
-    body_too_large,   ///< request body; status 413
-    line_too_long,    ///< SSE line
-    event_too_large,  ///< SSE event
-    slow_reader,      ///< the backpressure policy closed the session; status 503
+    target_too_long,    ///< request target; status 414
+    head_too_large,     ///< request head; status 431
+    too_many_fields,    ///< request head; status 431
+    body_too_large,     ///< request body; status 413
+    line_too_long,      ///< SSE line
+    event_too_large,    ///< SSE event
+    message_too_large,  ///< WebSocket message, after inflation; close code 1009. RFC 6455 §7.4.1
+    slow_reader,        ///< the backpressure policy closed the session; status 503
 
     // Time ran out: condition::timed_out.
-    request_timed_out,  ///< the request was not complete in time; status 408
-    stalled,            ///< bytes to send and none accepted in time
-    unresponsive,       ///< the heartbeat policy gave up
-    expired,            ///< the session reached its maximum life
+    request_timed_out,    ///< the request was not complete in time; status 408
+    handshake_timed_out,  ///< the server's answer to a WebSocket handshake was not complete in time
+    stalled,              ///< bytes to send and none accepted in time
+    unresponsive,         ///< the heartbeat policy gave up
+    close_timed_out,      ///< the peer did not answer a close frame in time. RFC 6455 §7.1.1
+    expired,              ///< the session reached its maximum life
 
     // The caller is at fault: condition::misuse, status 500.
-    bad_argument,  ///< a value that cannot be sent
-    not_accepted,  ///< sending before accept()
+    bad_argument,       ///< a value that cannot be sent
+    already_receiving,  ///< a second receive while one is pending
+    already_sending,    ///< a second piece of a message while one is waiting
+    not_accepted,       ///< sending before accept()
 };
 
 /// What kind of thing an error is: `if (ec == weir::condition::timed_out)`.
@@ -89,6 +117,26 @@ constexpr const char* message(error e) noexcept {
         case error::unsupported_version: return "unsupported HTTP version";
         case error::unsupported_method: return "unsupported method";
         case error::unsupported_coding: return "unsupported transfer coding";
+        case error::bad_upgrade: return "not a WebSocket upgrade";
+        case error::bad_websocket_version: return "malformed Sec-WebSocket-Version";
+        case error::unsupported_websocket_version: return "unsupported WebSocket version";
+        case error::bad_websocket_key: return "malformed Sec-WebSocket-Key";
+        case error::bad_subprotocol: return "malformed or unexpected Sec-WebSocket-Protocol";
+        case error::bad_extension: return "malformed or unexpected Sec-WebSocket-Extensions";
+        case error::bad_upgrade_response: return "malformed answer to the WebSocket handshake";
+        case error::bad_status_line: return "malformed status line";
+        case error::bad_opcode: return "reserved opcode";
+        case error::reserved_bits: return "reserved bits set";
+        case error::bad_mask: return "frame masked by a server or not masked by a client";
+        case error::length_not_minimal: return "frame length not in its shortest form";
+        case error::bad_length: return "frame length out of range";
+        case error::control_fragmented: return "fragmented control frame";
+        case error::control_too_long: return "control frame too long";
+        case error::unexpected_continuation: return "continuation of nothing";
+        case error::message_unfinished: return "new message within a fragmented one";
+        case error::bad_close: return "malformed close frame";
+        case error::bad_utf8: return "text is not UTF-8";
+        case error::bad_deflate: return "compressed data cannot be inflated";
         case error::truncated: return "stream ended within a message";
         case error::not_found: return "not found";
         case error::method_not_allowed: return "method not allowed";
@@ -98,18 +146,24 @@ constexpr const char* message(error e) noexcept {
         case error::no_body: return "request answered without a stream";
         case error::refused: return "refused by the backpressure policy";
         case error::dropped: return "dropped by the backpressure policy";
+        case error::handshake_rejected: return "WebSocket handshake rejected";
         case error::target_too_long: return "request target too long";
         case error::head_too_large: return "request head too large";
         case error::too_many_fields: return "too many header fields";
         case error::body_too_large: return "request body too large";
         case error::line_too_long: return "line too long";
         case error::event_too_large: return "event too large";
+        case error::message_too_large: return "message too large";
         case error::slow_reader: return "reader too slow";
         case error::request_timed_out: return "request not complete in time";
+        case error::handshake_timed_out: return "WebSocket handshake not complete in time";
         case error::stalled: return "no progress while sending";
         case error::unresponsive: return "peer unresponsive";
+        case error::close_timed_out: return "close frame not answered in time";
         case error::expired: return "session reached its maximum life";
         case error::bad_argument: return "value cannot be sent";
+        case error::already_receiving: return "a receive is already pending";
+        case error::already_sending: return "a piece is already waiting to be sent";
         case error::not_accepted: return "session not accepted yet";
     }
     return "unknown error";
@@ -120,7 +174,7 @@ constexpr condition condition_of(error e) noexcept {
     if (e == error::none) return condition{};
     if (e <= error::draining) return condition::closed;
     if (e <= error::truncated) return condition::protocol_violation;
-    if (e <= error::dropped) return condition::refused;
+    if (e <= error::handshake_rejected) return condition::refused;
     if (e <= error::slow_reader) return condition::limit_exceeded;
     if (e <= error::expired) return condition::timed_out;
     return condition::misuse;
@@ -139,6 +193,8 @@ constexpr int http_status_for(error e) noexcept {
         case error::request_timed_out: return 408;
         case error::body_too_large: return 413;
         case error::target_too_long: return 414;
+        case error::bad_upgrade:
+        case error::unsupported_websocket_version: return 426;
         case error::head_too_large:
         case error::too_many_fields: return 431;
         case error::unsupported_method:
@@ -158,13 +214,17 @@ const error_category& category() noexcept;
 namespace detail {
 
 // How the ends of a connection look that the transport reports: on every system, in Asio, and in its TLS streams. The
-// last two are told by name, since this header includes no Asio.
+// last two are told by name, since this header includes no Asio. Older Asio has a category for the system's own errors,
+// which says of none what it means in general.
 inline bool is_lost_connection(const error_code& ec) noexcept {
-    for (const std::errc lost : {std::errc::connection_reset, std::errc::broken_pipe, std::errc::connection_aborted}) {
-        if (ec == error_condition{static_cast<int>(lost), WEIR_SYSTEM::generic_category()}) return true;
-    }
     constexpr int eof = 2, stream_truncated = 1;
     const std::string_view origin = ec.category().name();
+    for (const std::errc lost : {std::errc::connection_reset, std::errc::broken_pipe, std::errc::connection_aborted}) {
+        const int value = static_cast<int>(lost);
+        if (ec == error_condition{value, WEIR_SYSTEM::generic_category()}) return true;
+        // Standalone Asio's own category for the system's errors, which maps few of them to conditions.
+        if (origin == "asio.system" && ec.value() == value) return true;
+    }
     return (origin == "asio.misc" && ec.value() == eof) ||
            (origin == "asio.ssl.stream" && ec.value() == stream_truncated);
 }

@@ -2,7 +2,7 @@
 
 #include <weir/sse/decoder.hpp>
 
-#include <weir/sse/base64.hpp>
+#include <weir/base64.hpp>
 #include <weir/sse/encoder.hpp>
 #include <weir/utf8.hpp>
 
@@ -108,7 +108,7 @@ struct stream_vector {
 
 std::string input_of(const test::json::value& vector) {
     if (vector["input"].is_text()) return vector["input"].text();
-    const auto bytes = weir::sse::from_base64(vector["input_b64"].text());
+    const auto bytes = weir::from_base64(vector["input_b64"].text());
     return std::string{weir::as_text(bytes.value())};
 }
 

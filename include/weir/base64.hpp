@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// Binary data as text, for event streams carry text only. Layer: protocol. RFC 4648 §4
+// Binary data as text, for event streams and handshakes carry text only. Layer: ground. RFC 4648 §4
 
 #include <weir/bytes.hpp>
 
@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace weir::sse {
+namespace weir {
 
 /// The bytes as base64 with padding. Cost: 4 characters per 3 bytes (a third more on the wire), one allocation, and
 /// about one table look-up per character here and again at the client.
@@ -106,4 +106,4 @@ inline std::optional<std::vector<std::byte>> from_base64(std::string_view text) 
     return bytes;
 }
 
-}  // namespace weir::sse
+}  // namespace weir
