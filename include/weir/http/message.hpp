@@ -35,6 +35,8 @@ public:
     std::string_view body() const noexcept { return data_->body; }
     /// The peer's address, as text; behind a proxy, the proxy's.
     std::string_view remote_address() const noexcept { return data_->remote_address; }
+    /// It came by https to this server; behind a proxy, from the proxy.
+    bool is_secure() const noexcept { return data_->secure; }
 
     /// The value of a field, names in any case; empty: there is none.
     std::string_view header(std::string_view name) const noexcept {
@@ -63,6 +65,7 @@ private:
         request_parser parser;  // the view refers to its fields
         request_view view;
         std::vector<std::pair<std::string, std::string>> parameters;
+        bool secure = false;
     };
 
     std::shared_ptr<data> data_;
@@ -93,6 +96,8 @@ public:
     void set_parameters(const std::vector<path_parameter>& parameters) {
         for (const auto& [name, value] : parameters) data().parameters.emplace_back(name, value);
     }
+
+    void set_secure(bool secure) noexcept { data().secure = secure; }
 
     const request& get() const noexcept { return built_; }
 
