@@ -11,10 +11,16 @@
 namespace test {
 
 inline std::size_t allocations = 0;  ///< calls of operator new so far, over-aligned ones excepted
+inline std::size_t frees = 0;        ///< calls of operator delete so far, with something to free
 
 inline void* allocate(std::size_t size) noexcept {
     ++allocations;
     return std::malloc(size != 0 ? size : 1);
+}
+
+inline void free(void* memory) noexcept {
+    if (memory != nullptr) ++frees;
+    std::free(memory);
 }
 
 inline void* allocate_or_throw(std::size_t size) {
@@ -32,7 +38,7 @@ inline void* allocate_or_throw(std::size_t size) {
 [[gnu::noinline]] void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
     return test::allocate(size);
 }
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { test::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory) noexcept { test::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { test::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { test::free(memory); }

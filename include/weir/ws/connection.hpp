@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// One side of a WebSocket after the handshake, without a socket or a clock: bytes and the time in; events, bytes to
+// write and a deadline out. Layer: protocol. RFC 6455 §5 to §7
+
+#include <weir/bytes.hpp>
+#include <weir/error.hpp>
+#include <weir/time.hpp>
+#include <weir/ws/close_code.hpp>
+#include <weir/ws/deflate_agreement.hpp>
+#include <weir/ws/event.hpp>
+#include <weir/ws/frame.hpp>
+#include <weir/ws/masking_keys.hpp>
+#include <weir/ws/message.hpp>
+#include <weir/ws/message_codec.hpp>
+#include <weir/ws/reader.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace weir::ws {
+
+struct connection_options {
+    /// Of a message that is not read in pieces, after inflation; 0: no limit. Beyond it the connection fails with 1009.
+    std::size_t max_message_bytes = 1024 * 1024;
+    /// Pings answered one by one; of those beyond, only the newest is, when the second is over. 0: no limit.
+    /// RFC 6455 §5.5.3
+    unsigned max_pongs_per_second = 100;
+    /// A ping is sent after so much silence of the peer; 0: never, and silence is then nothing to fail for.
+    milliseconds ping_interval{0};
+    /// The connection fails if not a byte comes within this time of the first ping; 0: never.
+    milliseconds pong_timeout{10'000};
+    /// The connection fails if the peer does not answer a close frame in this time; 0: never.
+    milliseconds close_timeout{5'000};
+    /// Where a client's masking keys come from.
+    masking_key_source masking_keys = random_masking_key;
+};
+
+/// The state machine for both roles. Feed it with receive() until that yields event_kind::none, write what
+/// take_output() returns, and call on_time() at deadline(). Bytes to write are appended in the order in which they have
+/// to leave. Not thread-safe.
+class connection {
+public:
+    /// `options` must outlive the connection. `codec`: what the handshake has negotiated; null: nothing.
+    connection(role self, const connection_options& options, time_point now,
+               std::unique_ptr<message_codec> codec = nullptr)
+        : options_(&options), codec_(std::move(codec)), reader_(self), last_received_(now), role_(self) {}
+    connection(role, const connection_options&&, time_point, std::unique_ptr<message_codec> = nullptr) = delete;
+
+    /// Takes the next event off the front of `in`, as reader::next() does, and queues the pong for a ping. When `close`
+    /// or `failed` came, and everything received before has been dealt with, call end().
+    event receive(mutable_bytes_view& in, time_point now);
+
+    /// Queues a message. False: the connection is closing, or a message is being sent in pieces.
+    bool send(message_view message);
+    /// Queues the next piece of a message; `piece.last()` ends it, and the first one says whether it is binary. Control
+    /// frames may come between pieces, other messages may not. RFC 6455 §5.4
+    bool send_piece(message_view piece);
+    /// Queues a ping; `payload` is cut at 125 bytes. False: the connection is closing.
+    bool ping(std::string_view payload, time_point now);
+    /// Queues a close frame; nothing is sent after it. close_code::no_status: a frame without a code. The reason is cut
+    /// at 123 bytes. False: one has been sent already, or `code` may not be sent (RFC 6455 §7.4).
+    bool close(close_code code, std::string_view reason, time_point now);
+    /// Answers the peer's close frame, or tells it of its fault, with the close frame that fits. RFC 6455 §5.5.1,
+    /// §7.1.7
+    void end(time_point now);
+
+    /// What is to be written, and nothing afterwards.
+    std::string take_output();
+    bool has_output() const noexcept { return aside_ && !aside_->output.empty(); }
+
+    /// When on_time() has to be called; `never` if it has not.
+    time_point deadline() const noexcept;
+    /// Does what is due: a ping, the pong that was put off, giving up. event_kind::failed: the transport is to be
+    /// closed, with error::unresponsive or error::close_timed_out.
+    event on_time(time_point now);
+
+    /// Both close frames have gone their way, or the connection has failed and said so. A server closes the transport
+    /// now; a client waits for that. RFC 6455 §7.1.1
+    bool finished() const noexcept { return close_sent_ && (close_received_ || failure_ != error::none); }
+    bool close_sent() const noexcept { return close_sent_; }
+    bool close_received() const noexcept { return close_received_; }
+    /// Why the connection failed; none: it has not.
+    error failure() const noexcept { return failure_; }
+    bool compresses() const noexcept { return codec_ != nullptr; }
+    bool is_client() const noexcept { return role_ == role::client; }
+    time_point last_received() const noexcept { return last_received_; }
+    /// When the last ping was sent; the clock's epoch: never.
+    time_point last_ping() const noexcept { return last_ping_; }
+    /// When the first ping was sent that has had no answer, or the first of those before; the clock's epoch: never.
+    time_point last_asked() const noexcept { return asked_at_; }
+
+    // ---- for those who keep an outbox of their own ----
+
+    /// A message as one frame, not queued here. `scratch` must outlive the frame, which may refer to it.
+    frame_encoder encode(message_view message, std::string& scratch);
+    /// The next piece of a message as send_piece() would send it, as one frame, not queued here.
+    frame_encoder encode_piece(message_view piece, std::string& scratch);
+    /// Whether a message of that size is compressed or masked on its way.
+    bool transforms(std::size_t size) const noexcept { return is_client() || compresses(size); }
+    /// See message_codec.
+    bool has_history() const noexcept { return codec_ && codec_->has_history(); }
+    void forget_history() noexcept { codec_->forget_history(); }
+    reader& incoming() noexcept { return reader_; }
+
+private:
+    // What is rarely there.
+    struct waiting {
+        std::string output;
+        std::string pong;  // put off
+        bool pong_due = false;
+    };
+
+    static constexpr std::chrono::seconds pong_window{1};
+
+    bool compresses(std::size_t size) const noexcept { return codec_ && size >= codec_->threshold(); }
+    waiting& aside() {
+        if (!aside_) aside_ = std::make_unique<waiting>();
+        return *aside_;
+    }
+    frame_encoder frame(opcode code, std::string_view payload) const;
+    void queue(const frame_encoder& frame);
+    void on_ping(std::string_view payload, time_point now);
+    void write_close(close_reason reason, time_point now);
+    bool waits_for_answer() const noexcept { return asked_at_ > last_received_; }
+    bool may_time_out() const noexcept { return waits_for_answer() && options_->pong_timeout > milliseconds::zero(); }
+
+    const connection_options* options_;
+    std::unique_ptr<message_codec> codec_;
+    std::unique_ptr<waiting> aside_;
+    weir::ws::reader reader_;
+    time_point last_received_, last_ping_{}, close_sent_at_{}, pongs_since_{};
+    time_point asked_at_{};  // by the first ping since the peer was heard: more of them are no reason to wait longer
+    unsigned pongs_ = 0;     // since then
+    close_code peer_code_ = close_code::no_status;
+    error failure_ = error::none;
+    role role_;
+    bool close_sent_ = false, close_received_ = false;
+    bool piece_open_ = false, piece_compressed_ = false;
+};
+
+// ---- receiving ----
+
+inline event connection::receive(mutable_bytes_view& in, time_point now) {
+    // "An endpoint MUST NOT continue to attempt to process data" once it has given the connection up. §7.1.7
+    if (failure_ != error::none) {
+        in = {};
+        return {};
+    }
+    if (!in.empty()) last_received_ = now;
+    const event e = reader_.next(in, options_->max_message_bytes, codec_.get());
+    switch (e.what) {
+        case event_kind::ping: on_ping(e.payload.text(), now); break;
+        case event_kind::close:
+            close_received_ = true;
+            peer_code_ = e.code;
+            break;
+        case event_kind::failed: failure_ = e.error; break;
+        default: break;
+    }
+    return e;
+}
+
+// "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping frame(s), the
+// endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame." RFC 6455 §5.5.3
+inline void connection::on_ping(std::string_view payload, time_point now) {
+    if (close_sent_) return;
+    if (now - pongs_since_ >= pong_window) {
+        pongs_since_ = now;
+        pongs_ = 0;
+    }
+    if (options_->max_pongs_per_second != 0 && pongs_ == options_->max_pongs_per_second) {
+        aside().pong = payload;
+        aside().pong_due = true;
+        return;
+    }
+    ++pongs_;
+    if (aside_) aside_->pong_due = false;  // the one put off was for an earlier ping
+    queue(frame(opcode::pong, payload));
+}
+
+// ---- sending ----
+
+inline std::string connection::take_output() {
+    if (!aside_) return {};
+    std::string out = std::exchange(aside_->output, {});
+    if (!aside_->pong_due) aside_.reset();
+    return out;
+}
+
+inline frame_encoder connection::frame(opcode code, std::string_view payload) const {
+    frame_encoder frame{.code = code, .payload = as_bytes(payload)};
+    if (is_client()) frame.key = options_->masking_keys();
+    return frame;
+}
+
+inline void connection::queue(const frame_encoder& frame) {
+    std::string& output = aside().output;
+    const std::size_t before = output.size();
+    output.resize(before + frame.size());
+    frame.write(output.data() + before);
+}
+
+inline frame_encoder connection::encode(message_view message, std::string& scratch) {
+    const bool compressed = compresses(message.size());
+    std::string_view payload = message.text();
+    if (compressed) {
+        scratch.clear();
+        codec_->compress(message.bytes(), true, scratch);
+        payload = scratch;
+    }
+    frame_encoder out = frame(message.is_binary() ? opcode::binary : opcode::text, payload);
+    if (compressed) out.reserved = reserved_1;
+    return out;
+}
+
+// How long the message will be is not known: where compression was negotiated, it is compressed.
+inline frame_encoder connection::encode_piece(message_view piece, std::string& scratch) {
+    const bool first = !piece_open_;
+    if (first) piece_compressed_ = codec_ != nullptr;
+    std::string_view payload = piece.text();
+    if (piece_compressed_) {
+        scratch.clear();
+        codec_->compress(piece.bytes(), piece.last(), scratch);
+        payload = scratch;
+    }
+    const opcode code = piece.is_binary() ? opcode::binary : opcode::text;
+    frame_encoder out = frame(first ? code : opcode::continuation, payload);
+    out.fin = piece.last();
+    if (first && piece_compressed_) out.reserved = reserved_1;
+    piece_open_ = !piece.last();
+    return out;
+}
+
+inline bool connection::send(message_view message) {
+    if (close_sent_ || piece_open_) return false;
+    std::string scratch;
+    queue(encode(message, scratch));
+    return true;
+}
+
+inline bool connection::send_piece(message_view piece) {
+    if (close_sent_) return false;
+    std::string scratch;
+    queue(encode_piece(piece, scratch));
+    return true;
+}
+
+inline bool connection::ping(std::string_view payload, time_point now) {
+    if (close_sent_) return false;
+    if (!waits_for_answer()) asked_at_ = now;
+    last_ping_ = now;
+    queue(frame(opcode::ping, payload.substr(0, max_control_payload)));
+    return true;
+}
+
+// ---- closing ----
+
+inline bool connection::close(close_code code, std::string_view reason, time_point now) {
+    if (close_sent_ || !(may_be_sent(code) || code == close_code::no_status)) return false;
+    write_close({code, reason}, now);
+    return true;
+}
+
+inline void connection::write_close(close_reason reason, time_point now) {
+    std::array<std::byte, max_close_size> payload;
+    queue(frame(opcode::close, as_text(encode_close(reason, payload))));
+    close_sent_ = true;
+    close_sent_at_ = now;
+    aside().pong_due = false;
+}
+
+inline void connection::end(time_point now) {
+    if (close_sent_) return;
+    // "When sending a Close frame in response, the endpoint typically echos the status code it received." §5.5.1
+    if (close_received_) return write_close({peer_code_}, now);
+    // "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame)." §7.1.7
+    if (failure_ != error::none) write_close({close_code_for(failure_), message(failure_)}, now);
+}
+
+// ---- time ----
+
+inline time_point connection::deadline() const noexcept {
+    const auto limit = [](time_point from, milliseconds time) {
+        return time > time.zero() ? later(from, time) : never;
+    };
+    // A peer that has closed need not answer pings, nor be answered: "unless it already received a Close frame". §5.5.2
+    if (failure_ != error::none || close_received_) return never;
+    if (close_sent_) return limit(close_sent_at_, options_->close_timeout);
+    const bool pong_due = aside_ && aside_->pong_due;
+    const time_point next = pong_due ? later(pongs_since_, pong_window) : never;
+    if (options_->ping_interval <= milliseconds::zero()) return next;
+    if (may_time_out()) return std::min(next, later(asked_at_, options_->pong_timeout));
+    return std::min(next, limit(std::max(last_received_, last_ping_), options_->ping_interval));
+}
+
+inline event connection::on_time(time_point now) {
+    if (now < deadline()) return {};
+    if (close_sent_) {
+        failure_ = error::close_timed_out;
+        return {.what = event_kind::failed, .error = failure_};
+    }
+    if (aside_ && aside_->pong_due) {  // too early, on_ping() puts it off once more
+        aside_->pong_due = false;
+        const std::string payload = std::exchange(aside_->pong, {});
+        on_ping(payload, now);
+    }
+    if (now < deadline()) return {};
+    if (may_time_out()) {
+        failure_ = error::unresponsive;
+        return {.what = event_kind::failed, .error = failure_};
+    }
+    ping({}, now);
+    return {};
+}
+
+}  // namespace weir::ws

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What has arrived on a WebSocket. Layer: protocol. RFC 6455 §5
+
+#include <weir/error.hpp>
+#include <weir/ws/close_code.hpp>
+#include <weir/ws/message.hpp>
+
+#include <cstdint>
+#include <string_view>
+
+namespace weir::ws {
+
+enum class event_kind : std::uint8_t {
+    none,     ///< nothing more until more bytes come
+    message,  ///< a whole message
+    piece,    ///< the next piece of a message that is read in pieces
+    ping,     ///< the answer is on its way
+    pong,
+    close,   ///< the peer closes: `code` and `payload`, the reason; nothing comes after it
+    failed,  ///< the peer broke the protocol or a limit, as `error` says; nothing comes after it
+};
+
+/// One thing that has arrived.
+struct event {
+    event_kind what = event_kind::none;
+    message_view payload = {};
+    close_code code = close_code::no_status;
+    weir::error error = weir::error::none;
+
+    explicit operator bool() const noexcept { return what != event_kind::none; }
+};
+
+}  // namespace weir::ws
