@@ -62,6 +62,7 @@ TEST_CASE("policy set: nothing given, the defaults decide", "[policy][policy_set
     STATIC_REQUIRE(std::same_as<decltype(set.heartbeat()), weir::comment_every>);
     STATIC_REQUIRE(std::same_as<decltype(set.stall()), weir::stall_after>);
     STATIC_REQUIRE(std::same_as<decltype(set.framing()), weir::chunk_framing>);
+    STATIC_REQUIRE(std::same_as<decltype(set.message_framing()), weir::plain_frames>);
     STATIC_REQUIRE(std::same_as<decltype(set.observer()), weir::no_observer>);
     CHECK_FALSE(set.by_key());
     CHECK(set.backpressure()({.bytes = 1, .messages = 1000, .incoming_bytes = 1}) == admission::wait);
@@ -82,6 +83,13 @@ TEST_CASE("policy set: what is not given keeps its default", "[policy][policy_se
     CHECK(std::holds_alternative<weir::give_up>(set.stall()(stuck)));
     CHECK(std::get<weir::wait_until>(set.heartbeat()(silent)).at == weir::time_point{15s});
     CHECK(set.framing()({}) == weir::sse::framing::chunked);
+}
+
+TEST_CASE("policy set: each protocol has a heartbeat of its own where none was given", "[policy][policy_set]") {
+    policy_set<> none;
+    STATIC_REQUIRE(std::same_as<decltype(none.heartbeat<weir::ping_every>()), weir::ping_every>);
+    policy_set given{weir::comment_every{5s}};
+    STATIC_REQUIRE(std::same_as<decltype(given.heartbeat<weir::ping_every>()), const weir::comment_every&>);
 }
 
 TEST_CASE("policy set: one type may be several policies", "[policy][policy_set]") {

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -353,7 +354,7 @@ TEST_CASE("session: what comes after the end changes nothing", "[session]") {
     const auto output = s.line.output;
     s.on_turn_end();
     s.on_timer();
-    s.on_received();
+    s.on_received({});
     s.on_peer_closed();
     s.on_writable();
     s.close(error::draining);
@@ -674,7 +675,7 @@ TEST_CASE("session: a heartbeat policy may give up on a silent peer", "[session]
     s.opened();
     const auto end = s.ended();
     s.advance(15s);
-    s.on_received();
+    s.on_received({});
     s.advance(19s);
     CHECK(s.state() == phase::open);
     CHECK(s.seen.heartbeats == 6);
@@ -857,4 +858,154 @@ TEST_CASE("session: a stall policy of one's own", "[session][stall]") {
     s.send(std::string(100, 'y'));
     s.advance(1s);
     CHECK(s.end_reason() == error::stalled);
+}
+
+// ---- what a protocol adds ----
+
+TEST_CASE("session: a protocol has a deadline of its own", "[session][protocol]") {
+    fake_session s{silence};
+    s.look_at = t0 + 7s;
+    s.opened();
+    const int before = s.looks;
+    s.advance(7s - 1ms);
+    CHECK(s.looks == before);
+    s.look_at = weir::never;
+    s.advance(1ms);
+    CHECK(s.looks == before + 1);
+    s.advance(1h);
+    CHECK(s.looks == before + 1);
+}
+
+TEST_CASE("session: bytes go to the protocol of a session that has begun", "[session][protocol]") {
+    fake_session s{silence};
+    std::string bytes = "abc";
+    const auto get = [&] { s.on_received(std::as_writable_bytes(std::span{bytes})); };
+    get();
+    CHECK(s.received.empty());
+    SECTION("accepted") {
+        s.opened();
+        get();
+        get();
+        CHECK(s.received == "abcabc");
+    }
+    SECTION("refused") {
+        s.refuse("404 no", error::not_found);
+        get();
+        CHECK(s.received.empty());
+    }
+}
+
+TEST_CASE("session: the protocol learns of the end, once", "[session][protocol]") {
+    fake_session s{silence};
+    s.opened();
+    s.terminate(error::closed);
+    s.terminate(error::closed);
+    s.on_peer_closed();
+    CHECK(s.ends == 1);
+}
+
+TEST_CASE("session: a peer that is to say goodbye is waited for", "[session][protocol]") {
+    using weir::detail::parting;
+    fake_session s{silence};
+    s.parting = parting::awaited;
+    s.leaves_first = GENERATE(false, true);
+    s.opened();
+    const auto end = s.ended();
+    s.close(error::none);
+    s.end_turn();
+    CHECK(s.state() == phase::lingering);
+    CHECK_FALSE(s.line.send_shut);
+    SECTION("it says goodbye") {
+        s.parting = parting::received;
+        s.finish();
+        s.finish();
+        CHECK(s.line.send_shut != s.leaves_first);
+        s.on_peer_closed();
+        CHECK_FALSE(end->reason);
+    }
+    SECTION("it says goodbye, and never closes") {
+        s.parting = parting::received;
+        s.finish();
+        s.advance(5s);
+        CHECK_FALSE(end->reason);
+    }
+    SECTION("it does not") {
+        s.advance(5s);
+        CHECK(end->reason == error::close_timed_out);
+    }
+    SECTION("it leaves without") {
+        s.on_peer_closed();
+        CHECK(end->reason == error::peer_closed);
+    }
+    SECTION("it is not waited for any more") {
+        s.terminate(error::closed);
+        CHECK(end->reason == error::closed);
+    }
+    CHECK(end->succeeded());
+}
+
+TEST_CASE("session: a refusal waits for no goodbye", "[session][protocol]") {
+    fake_session s{silence};
+    s.parting = weir::detail::parting::awaited;
+    s.leaves_first = true;
+    s.refuse("406 no", error::not_acceptable);
+    s.end_turn();
+    CHECK(s.line.send_shut);
+}
+
+TEST_CASE("session: who waits for a good end is told of a bad one", "[session][protocol]") {
+    fake_session s{silence};
+    s.opened();
+    const auto ended = s.wait_for(test::waiter::kind::ended), received = s.wait_for(test::waiter::kind::receive);
+    SECTION("good") {
+        s.close(error::none);
+        s.end_turn();
+        s.on_peer_closed();
+        CHECK(ended->succeeded());
+        CHECK(received->succeeded());
+        CHECK(s.wait_for(test::waiter::kind::ended)->succeeded());
+    }
+    SECTION("bad") {
+        s.on_peer_closed();
+        CHECK(ended->failed_with(error::peer_closed));
+        CHECK(received->failed_with(error::peer_closed));
+        CHECK(s.wait_for(test::waiter::kind::ended)->failed_with(error::peer_closed));
+    }
+}
+
+TEST_CASE("session: what a heartbeat policy is told of a peer", "[session][protocol][heartbeat]") {
+    std::vector<weir::liveness> asked;
+    fake_session s{[&](const weir::liveness& l) noexcept { return asked.push_back(l), weir::wait_until{l.now + 1s}; }};
+    s.opened();
+    s.advance(4s);
+    s.on_received({});
+    s.last_asked = t0 + 2s;
+    s.advance(2s);
+    s.send("x");
+    s.end_turn();
+    SECTION("that answers") {
+        s.advance(1s);
+        CHECK(asked.back().last_received == t0 + 4s);
+        s.excuse_silence();
+        s.advance(1s);
+        CHECK(asked.back().last_received == t0 + 7s);
+    }
+    SECTION("that only listens") {
+        s.answers = false;
+        s.advance(1s);
+        CHECK(asked.back().last_received == t0 + 6s);
+    }
+    CHECK(asked.back().last_asked == t0 + 2s);
+    CHECK(asked.back().last_sent == t0 + 6s);
+}
+
+TEST_CASE("session: a heartbeat for which there is no room is no heartbeat", "[session][protocol][heartbeat]") {
+    fake_session s{weir::comment_every{10s}};
+    s.beats = false;
+    s.opened();
+    s.advance(12s);
+    CHECK(s.seen.heartbeats == 0);
+    s.beats = true;
+    s.advance(1s);
+    CHECK(s.seen.heartbeats == 1);
 }

@@ -97,6 +97,19 @@ TEST_CASE("waiter list: finds the first of a kind and leaves it in place", "[ses
     CHECK(f.list.find(kind::closed) == nullptr);
 }
 
+TEST_CASE("waiter list: finds the first that is wanted and leaves it in place", "[session][waiter]") {
+    fixture f;
+    const auto late = [](const waiter& w) { return w.deadline > weir::time_point{2s}; };
+    CHECK(f.list.find_if(late) == nullptr);
+    f.push(kind::send, 0, weir::time_point{1s});
+    CHECK(f.list.find_if(late) == nullptr);
+    const waiter& first = f.push(kind::receive, 1, weir::time_point{3s});
+    f.push(kind::ended, 2);
+    CHECK(f.list.find_if(late) == &first);
+    CHECK(f.list.find_if(late) == &first);
+    CHECK(f.list.find(kind::receive) == &first);
+}
+
 TEST_CASE("waiter list: knows the earliest deadline", "[session][waiter]") {
     fixture f;
     CHECK(f.list.earliest_deadline() == weir::never);
@@ -129,4 +142,12 @@ TEST_CASE("pending message: is its own encoder", "[session][waiter]") {
     std::string out(message.size() + 1, '#');
     CHECK(message.write(out.data()) == out.data() + message.size());
     CHECK(out == "data: x\n\n#");
+    CHECK(message.wire_size() == 9);
+}
+
+TEST_CASE("pending message: on the wire it is as large as it will be", "[session][waiter]") {
+    const weir::detail::pending_message message{.encoded = "x", .key = {}, .framing = 6};
+    CHECK(message.size() == 1);
+    CHECK(message.wire_size() == 7);
+    CHECK(message.ends);
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// A backpressure or heartbeat policy chosen at run time, where sessions of one type have different ones. Layer: policy.
+// A policy chosen at run time, where sessions of one type have different ones. Layer: policy.
 
 #include <weir/policy/backpressure.hpp>
 #include <weir/policy/heartbeat.hpp>
+#include <weir/policy/message_framing.hpp>
 
 #include <concepts>
 #include <functional>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -39,6 +41,38 @@ public:
 
 private:
     std::function<heartbeat_decision(const liveness&)> decide_;
+};
+
+/// Any message framing policy, shared by copies. Throws std::bad_alloc when it is made.
+class any_message_framing {
+public:
+    template <message_framing_policy Policy>
+        requires(!std::same_as<Policy, any_message_framing>)
+    any_message_framing(Policy policy) : policy_(std::make_shared<const holder<Policy>>(std::move(policy))) {}
+
+    const ws::deflate_options* deflate() const noexcept { return policy_->deflate(); }
+    std::unique_ptr<ws::message_codec> make_codec(ws::role self, const ws::deflate_agreement& agreed) const {
+        return policy_->make_codec(self, agreed);
+    }
+
+private:
+    struct erased {
+        virtual ~erased() = default;
+        virtual const ws::deflate_options* deflate() const noexcept = 0;
+        virtual std::unique_ptr<ws::message_codec> make_codec(ws::role self, const ws::deflate_agreement&) const = 0;
+    };
+    template <class Policy>
+    struct holder final : erased {
+        explicit holder(Policy p) : policy(std::move(p)) {}
+        const ws::deflate_options* deflate() const noexcept override { return policy.deflate(); }
+        std::unique_ptr<ws::message_codec> make_codec(ws::role self,
+                                                      const ws::deflate_agreement& agreed) const override {
+            return policy.make_codec(self, agreed);
+        }
+        Policy policy;
+    };
+
+    std::shared_ptr<const erased> policy_;
 };
 
 }  // namespace weir

@@ -15,7 +15,7 @@ namespace weir {
 /// What a backpressure policy decides on: one session's outbox at the moment a message is offered.
 struct outbox_facts {
     std::size_t bytes = 0;           ///< waiting to be written
-    std::size_t messages = 0;        ///< waiting to be written, one partly written included
+    std::size_t messages = 0;        ///< waiting to be written, one partly written included, and pieces of messages
     duration oldest_age{};           ///< how long the oldest that is not partly written has waited
     std::size_t incoming_bytes = 0;  ///< the offered message, encoded; 0: nothing is offered, the reader is behind, and
                                      ///< what waits is reviewed

@@ -5,6 +5,7 @@
 
 #include <weir/time.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +17,8 @@ namespace weir {
 struct liveness {
     time_point now;
     time_point last_sent;          ///< bytes accepted by the transport, or the session's start
-    time_point last_received;      ///< bytes from the peer, or the session's start
+    time_point last_received;      ///< bytes from the peer, or the session's start; last_sent where peers only listen
+    time_point last_asked{};       ///< the last heartbeat that the peer has to answer; the clock's epoch: none
     std::size_t bytes_unsent = 0;  ///< not yet accepted by the transport
     std::uint8_t salt = 0;         ///< constant for the session, spread evenly over sessions: what jitter is made of
 };
@@ -25,7 +27,7 @@ struct liveness {
 struct wait_until {
     time_point at;
 };
-/// Speak now: an SSE comment.
+/// Speak now: an SSE comment, a WebSocket ping.
 struct beat {};
 /// The peer is gone: end the session with error::unresponsive.
 struct give_up {};
@@ -55,11 +57,40 @@ struct comment_every {
     }
 };
 
+/// A ping when either side has been silent for `interval`, up to a tenth earlier so that sessions do not beat in step;
+/// the peer is gone if not a byte of it comes within `patience` of the ping. Any byte answers: a peer that talks needs
+/// no pong. While bytes wait to be written the pong may be behind them, and whether they move is the stall policy's
+/// question. Zero `interval`: never a ping; zero `patience`: never given up. RFC 6455 §5.5.2
+struct ping_every {
+    milliseconds interval{30'000};
+    milliseconds patience{10'000};
+
+    constexpr heartbeat_decision operator()(const liveness& s) const noexcept {
+        if (interval <= interval.zero()) return wait_until{never};
+        const duration jitter = duration{interval} / 2560 * s.salt;
+        const bool asked = s.last_asked > s.last_received;
+        if (asked && patience > patience.zero()) {
+            const time_point dead = later(s.last_asked, patience);
+            // An answer may come meanwhile, and another silence after it.
+            if (s.now < dead) return wait_until{std::min(dead, later(s.now, interval - jitter))};
+            if (s.bytes_unsent == 0) return give_up{};
+            return wait_until{later(s.now, patience)};
+        }
+        const time_point silent_since =
+            asked ? std::max(s.last_asked, s.last_sent) : std::min(s.last_sent, s.last_received);
+        const time_point due = later(silent_since, interval - jitter);
+        if (s.now < due) return wait_until{due};
+        // As with comment_every: what is on its way asks as well as a ping.
+        if (s.bytes_unsent != 0) return wait_until{later(s.now, interval)};
+        return beat{};
+    }
+};
+
 /// Silence is fine.
 struct no_heartbeat {
     constexpr heartbeat_decision operator()(const liveness&) const noexcept { return wait_until{never}; }
 };
 
-static_assert(heartbeat_policy<comment_every> && heartbeat_policy<no_heartbeat>);
+static_assert(heartbeat_policy<comment_every> && heartbeat_policy<ping_every> && heartbeat_policy<no_heartbeat>);
 
 }  // namespace weir

@@ -6,6 +6,7 @@
 #include <weir/policy/backpressure.hpp>
 #include <weir/policy/framing.hpp>
 #include <weir/policy/heartbeat.hpp>
+#include <weir/policy/message_framing.hpp>
 #include <weir/policy/observer.hpp>
 #include <weir/policy/stall.hpp>
 
@@ -19,7 +20,7 @@ namespace weir {
 /// Something a session can be built with. One type may be several policies at once.
 template <class Policy>
 concept session_policy = backpressure_policy<Policy> || heartbeat_policy<Policy> || stall_policy<Policy> ||
-                         framing_policy<Policy> || observer_policy<Policy>;
+                         framing_policy<Policy> || message_framing_policy<Policy> || observer_policy<Policy>;
 
 namespace detail {
 
@@ -31,6 +32,8 @@ template <class Policy>
 struct is_stall : std::bool_constant<stall_policy<Policy>> {};
 template <class Policy>
 struct is_framing : std::bool_constant<framing_policy<Policy>> {};
+template <class Policy>
+struct is_message_framing : std::bool_constant<message_framing_policy<Policy>> {};
 template <class Policy>
 struct is_observer : std::bool_constant<observer_policy<Policy>> {};
 
@@ -76,6 +79,7 @@ class policy_set {
     static_assert(detail::count_of<detail::is_heartbeat, Policies...> <= 1, "two heartbeat policies");
     static_assert(detail::count_of<detail::is_stall, Policies...> <= 1, "two stall policies");
     static_assert(detail::count_of<detail::is_framing, Policies...> <= 1, "two framing policies");
+    static_assert(detail::count_of<detail::is_message_framing, Policies...> <= 1, "two message framing policies");
     static_assert(detail::count_of<detail::is_observer, Policies...> <= 1, "two observers");
 
 public:
@@ -84,9 +88,14 @@ public:
     decltype(auto) backpressure() const noexcept { return pick<detail::is_backpressure, wait>(given_); }
     /// Whether messages must remember their keys for the backpressure policy.
     bool by_key() const noexcept { return conflates_by_key(backpressure()); }
-    decltype(auto) heartbeat() const noexcept { return pick<detail::is_heartbeat, comment_every>(given_); }
+    /// `Default`: what the protocol does where none was given.
+    template <class Default = comment_every>
+    decltype(auto) heartbeat() const noexcept {
+        return pick<detail::is_heartbeat, Default>(given_);
+    }
     decltype(auto) stall() const noexcept { return pick<detail::is_stall, stall_after>(given_); }
     decltype(auto) framing() const noexcept { return pick<detail::is_framing, chunk_framing>(given_); }
+    decltype(auto) message_framing() const noexcept { return pick<detail::is_message_framing, plain_frames>(given_); }
     decltype(auto) observer() noexcept { return pick<detail::is_observer, no_observer>(given_); }
 
 private:

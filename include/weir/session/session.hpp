@@ -19,6 +19,9 @@
 
 namespace weir::detail {
 
+/// Whether the peer says goodbye before it closes its side.
+enum class parting : std::uint8_t { unspoken, awaited, received };
+
 /// The state machine. Derived classes supply what session_host asks for and report through the on_* functions.
 class session : public session_output {
 public:
@@ -37,8 +40,9 @@ public:
     /// Ends the session at that time as close() does, with error::expired.
     void expire_at(time_point at);
 
-    void on_received();     ///< bytes came from the peer
-    void on_peer_closed();  ///< the peer sends no more: where only we speak, it is gone
+    /// Bytes came from the peer, and are its own to change until this returns.
+    void on_received(mutable_bytes_view bytes);
+    void on_peer_closed();  ///< the peer sends no more
     void on_timer();        ///< the time given to set_timer() has come
 
 protected:
@@ -50,14 +54,42 @@ protected:
     /// Answers with `response` and ends the connection.
     void refuse(std::string_view response, error reason);
 
+    // ---- what the protocol on this session adds ----
+
+    /// Makes of the peer's bytes what it likes.
+    virtual void read(mutable_bytes_view bytes) = 0;
+    /// Queues one heartbeat. False: not now.
+    virtual bool queue_heartbeat(time_point at) = 0;
+    /// When the last heartbeat was queued that the peer has to answer; the clock's epoch: none.
+    virtual time_point last_heartbeat() const noexcept = 0;
+    /// Queues what ends the stream in good order, behind everything else.
+    virtual void queue_farewell() = 0;
+    virtual parting peer_parting() const noexcept = 0;
+    /// Whether the peer is heard at all: where only we speak, its silence says nothing.
+    virtual bool peer_answers() const noexcept = 0;
+    /// Whether the peer is to close the transport before this side does.
+    virtual bool peer_closes_first() const noexcept = 0;
+    /// Does what the protocol has to do at a time of its own, and returns when it has to look again.
+    virtual time_point look_at_protocol(time_point at) = 0;
+    /// The session has ended.
+    virtual void on_ended() = 0;
+
+    void arm(time_point at) final;
+    /// Everything is written and the peer is done: leaves, or waits for the peer to leave.
+    void finish();
+    /// The peer could not have been heard of: counts as if it had been.
+    void excuse_silence() { last_received_ = now(); }
+    time_point last_heard() const noexcept { return last_received_; }
+
 private:
     // How long the peer has for closing its side once everything is written.
     static constexpr milliseconds linger_time{5'000};
     // How long closing may take without progress, where no stall policy is stricter.
     static constexpr milliseconds closing_time{30'000};
 
+    error_code told_at_end(waiter::kind what) const noexcept;
+    bool goodbye_awaited() const noexcept { return opened_ && peer_parting() == parting::awaited; }
     void all_written() final;
-    void arm(time_point at) final;
     void look_at_time();
     time_point beat_if_due(time_point at);
     time_point stop_if_stalled(time_point at);
@@ -68,7 +100,8 @@ private:
     time_point deadline_ = never;  // open: end of life; later: when the peer must have closed
     time_point timer_ = never;     // what set_timer() was last given
     std::uint8_t salt_;
-    bool opened_ = false;  // a session that was refused never is
+    bool opened_ = false;    // a session that was refused never is
+    bool finished_ = false;  // the peer has been told that no more comes
 };
 
 // ---- beginning and ending ----
@@ -79,7 +112,7 @@ inline void session::open(std::string_view head) {
     last_sent_ = last_received_ = now();
     observe(session_opened{});
     queue_control(head);
-    request_flush();
+    if (!outbox_.empty()) outbox_.hold_front();  // a ping overtakes messages, not the head
     look_at_time();
 }
 
@@ -89,7 +122,6 @@ inline void session::refuse(std::string_view response, error reason) {
     last_sent_ = last_received_ = last_progress_ = now();
     deadline_ = later(last_progress_, closing_time);
     queue_control(response);
-    request_flush();
     arm(deadline_);
 }
 
@@ -97,14 +129,14 @@ inline void session::close(error reason, std::string_view last_words) {
     if (phase_ == phase::fresh) return terminate(reason);
     if (phase_ != phase::open) return;
     phase_ = phase::closing;
-    end_reason_ = reason;
+    if (!end_reason_) end_reason_ = reason;
     while (waiter* w = waiters_.take(
                [](const waiter& x) { return x.what == waiter::kind::send || x.what == waiter::kind::sleep; })) {
         w->complete(why_not_sent(), end_reason_);
     }
     start_filling(now());
     queue_control(last_words);
-    queue_control(farewell());
+    queue_farewell();
     deadline_ = later(last_progress_, closing_time);
     arm(deadline_);
     request_flush();
@@ -112,29 +144,42 @@ inline void session::close(error reason, std::string_view last_words) {
 
 inline void session::terminate(error_code reason) {
     if (phase_ == phase::closed) return;
-    if (phase_ < phase::lingering && !end_reason_) end_reason_ = reason;
+    if (!end_reason_ && (phase_ != phase::lingering || goodbye_awaited())) end_reason_ = reason;
     count_drop(drop_reason::unsent, outbox_.messages());
     phase_ = phase::closed;
     outbox_.clear();
     timer_ = never;
     set_timer(never);
     if (opened_) observe(session_closed{end_reason_});
-    while (waiter* w = waiters_.pop()) {
-        w->complete(w->what == waiter::kind::closed ? error_code{} : why_not_sent(), end_reason_);
-    }
+    while (waiter* w = waiters_.pop()) w->complete(told_at_end(w->what), end_reason_);
+    on_ended();
     close_transport();  // last: whoever counts connections finds the handlers on their way
+}
+
+// What an operation is told that the end of the session completes. That nothing more comes may be no error.
+inline error_code session::told_at_end(waiter::kind what) const noexcept {
+    if (what == waiter::kind::closed) return {};
+    const bool ends_well = what == waiter::kind::receive || what == waiter::kind::ended;
+    return ends_well ? end_reason_ : why_not_sent();
 }
 
 inline void session::all_written() {
     phase_ = phase::lingering;
-    shutdown_send();
-    // Closing at once could reset the connection and take back what the peer has not read yet. RFC 9112 §9.6
     deadline_ = later(now(), linger_time);
     arm(deadline_);
+    if (!goodbye_awaited()) finish();
+}
+
+inline void session::finish() {
+    if (phase_ != phase::lingering || finished_) return;
+    if (opened_ && peer_closes_first()) return;
+    finished_ = true;
+    // Closing at once could reset the connection and take back what the peer has not read yet. RFC 9112 §9.6
+    shutdown_send();
 }
 
 inline void session::start_closed(waiter& w) {
-    if (phase_ == phase::closed) return w.complete({}, end_reason_);
+    if (phase_ == phase::closed) return w.complete(told_at_end(w.what), end_reason_);
     waiters_.push(w);
 }
 
@@ -145,9 +190,14 @@ inline void session::cancel(waiter& w, error_code ec) {
     w.complete(ec, end_reason_);
 }
 
-inline void session::on_received() { last_received_ = now(); }
+inline void session::on_received(mutable_bytes_view bytes) {
+    last_received_ = now();
+    if (opened_) read(bytes);
+}
 
-inline void session::on_peer_closed() { terminate(error::peer_closed); }
+inline void session::on_peer_closed() {
+    terminate(peer_parting() == parting::received ? error::none : error::peer_closed);
+}
 
 // ---- time ----
 
@@ -180,7 +230,8 @@ inline void session::look_at_time() {
     if (phase_ == phase::closed) return;
     // A policy that names the past is asked again after a moment, not in a loop.
     time_point next = asked > at ? asked : later(at, review_interval);
-    next = std::min({next, end, waiters_.earliest_deadline()});
+    next = std::min({next, end, waiters_.earliest_deadline(), look_at_protocol(at)});
+    if (phase_ == phase::closed) return;
     if (blocked_ && outbox_.messages() != 0) next = std::min(next, later(at, review_interval));
     arm(next);
 }
@@ -195,6 +246,8 @@ inline time_point session::end_if_overdue(time_point at) {
     if (at < deadline_) return deadline_;
     if (phase_ <= phase::open) {
         close(error::expired);
+    } else if (phase_ == phase::lingering) {
+        terminate(error::close_timed_out);
     } else {
         terminate(error::stalled);
     }
@@ -211,11 +264,13 @@ inline time_point session::stop_if_stalled(time_point at) {
 
 inline time_point session::beat_if_due(time_point at) {
     if (phase_ != phase::open) return never;
-    const auto ask = [&] { return decide(liveness{at, last_sent_, last_received_, unsent(), salt_}); };
+    const auto ask = [&] {
+        const time_point heard = peer_answers() ? last_received_ : std::max(last_received_, last_sent_);
+        return decide(liveness{at, last_sent_, heard, last_heartbeat(), unsent(), salt_});
+    };
     heartbeat_decision decision = ask();
     if (std::holds_alternative<beat>(decision)) {
-        queue_control(heartbeat_message());
-        observe(heartbeat_sent{});
+        if (queue_heartbeat(at)) observe(heartbeat_sent{});
         flush();
         if (phase_ != phase::open) return never;
         decision = ask();

@@ -70,10 +70,8 @@ protected:
     virtual void observe(const heartbeat_sent& what) noexcept = 0;
     virtual void observe(const session_closed& what) noexcept = 0;
 
-    /// The bytes of one heartbeat on this session's wire.
-    virtual std::string_view heartbeat_message() const noexcept = 0;
-    /// The bytes that end this session's stream in good order; may be empty.
-    virtual std::string_view farewell() const noexcept = 0;
+    /// Reads no more for the moment, or goes on. A session begins with reading.
+    virtual void read_on(bool wanted) = 0;
 };
 
 }  // namespace detail

@@ -1,36 +1,29 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// The sending half of a session: what gets into the outbox, what is dropped, and when it is written. Layer: session.
+// The sending half of a session: what gets into the outbox, what is dropped, and who waits for room. Layer: session.
 
 #include <weir/bytes.hpp>
 #include <weir/error.hpp>
-#include <weir/session/outbox.hpp>
+#include <weir/policy/backpressure.hpp>
+#include <weir/policy/observer.hpp>
 #include <weir/session/session_host.hpp>
+#include <weir/session/session_writer.hpp>
 #include <weir/session/waiter.hpp>
 #include <weir/time.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace weir::detail {
 
-/// The states of a session, in order.
-enum class phase : std::uint8_t {
-    fresh,      ///< nothing sent yet
-    open,       ///< messages may be sent
-    closing,    ///< no more messages; what waits is written
-    lingering,  ///< everything written and said so; the peer has not closed yet
-    closed,
-};
-
 /// Sending at any time, in whole messages, within what the policy allows. `session` adds the beginning, the end, and
 /// the time. Never calls the application: handlers are scheduled. Not thread-safe: one executor at a time.
-class session_output : protected session_host {
+class session_output : public session_writer {
 public:
     /// Queues one message. `message` has size() > 0 and write(char*).
     template <class Encoder>
@@ -41,71 +34,57 @@ public:
     /// Completes the waiter once everything is written.
     void start_drained(waiter& w);
 
-    phase state() const noexcept { return phase_; }
     session_stats stats() const noexcept;
-    error_code end_reason() const noexcept { return end_reason_; }
-
-    void on_writable();  ///< the transport may take bytes again
-    void on_turn_end();  ///< asked for by schedule_flush()
 
 protected:
-    // How often a blocked outbox is looked through for messages that became too old.
-    static constexpr milliseconds review_interval{250};
-
     session_output() = default;
     ~session_output() = default;
 
-    /// Ends the session now, for that reason.
-    virtual void terminate(error_code reason) = 0;
     /// The last byte of a closing session has been written.
     virtual void all_written() = 0;
-    /// Has the session look at the time again at `at`, if not earlier.
-    virtual void arm(time_point at) = 0;
 
-    std::size_t unsent() const noexcept { return outbox_.bytes() + in_flight(); }
+    /// Whether a message of that size gets in, on an open session. Writes what waits, if that makes room.
+    admission ask(std::size_t size, std::string_view key);
+    /// What the sender of a message is told that did not get in.
+    error turned_down(admission decision);
+    /// Queues a message that got in. `pinned`: it is never dropped.
+    template <class Encoder>
+    void push(const Encoder& message, std::string_view key, bool pinned = false);
+    /// As push(), for a message so long that it is worth being written from where it is: nothing but what the transport
+    /// does not take at once is copied. `pieces` together are the encoded message.
+    void push_in_place(std::span<const bytes_view> pieces, std::string_view key);
+    /// Queues a message that waited and got in.
+    virtual void push_pending(const pending_message& m) = 0;
+    /// Queues a part of a message, which is never dropped: the parts before it may be on the wire.
+    template <class Encoder>
+    void push_part(const Encoder& part, bool ends);
+    /// Messages have been sent, and all of them are written.
+    virtual void on_drained() = 0;
     error unusable() const noexcept;
     /// What an operation that sends is told when it cannot: the reason of the end, if there is one.
     error_code why_not_sent() const noexcept { return end_reason_ ? end_reason_ : make_error_code(unusable()); }
-    void start_filling(time_point at);
-    void queue_control(std::string_view bytes);
     void count_drop(drop_reason reason, std::size_t n);
-    void request_flush();
-    void flush();
-    bool review();
-    void notice_progress();
+    bool review() final;
+    /// Whether a message has been sent in part: until its end, others wait.
+    bool message_open() const noexcept { return message_open_; }
 
-    outbox outbox_;
     waiter_list waiters_;
-    time_point last_sent_{}, last_progress_{};
-    error_code end_reason_;
-    phase phase_ = phase::fresh;
-    bool blocked_ = false;  // wait_writable() is pending
 
 private:
-    // At most this much is written before other sessions get their turn.
-    static constexpr std::size_t max_bytes_per_flush = 4 * 1024 * 1024;
-
-    // Blocked, but everything behind has been dropped: nothing has to wait for the transport.
-    bool held_up() const noexcept { return blocked_ && unsent() != 0; }
-    bool drained() const noexcept { return unsent() == 0 && phase_ < phase::closed; }
     outbox_facts facts_for(std::size_t incoming, std::string_view key) const noexcept;
+    waiter* next_sender() const noexcept;
     admission admit(std::size_t size, std::string_view key);
     bool make_room(admission decision, std::string_view key);
     void admit_waiting();
-    error settle(admission decision, const pending_message& m);
-    error refused();
-    template <class Encoder>
-    void push(const Encoder& message, std::string_view key);
-    bool write_once();
-    void block();
+    void push_rest(std::span<const bytes_view> pieces, std::size_t taken, std::string_view key);
+    void on_flushed() final;
     void after_drained();
 
-    std::uint64_t messages_sent_ = 0, bytes_sent_ = 0;
-    std::size_t in_flight_seen_ = 0;
     drop_counts dropped_;
     std::uint32_t refused_ = 0;
-    bool flush_scheduled_ = false;  // schedule_flush() is pending
-    bool admitting_ = false;        // admit_waiting() is under way
+    bool admitting_ = false;  // admit_waiting() is under way
+    bool message_open_ = false;
+    bool filled_ = false;  // messages have been queued since everything was written
 };
 
 inline error session_output::unusable() const noexcept {
@@ -116,7 +95,7 @@ inline error session_output::unusable() const noexcept {
 inline outbox_facts session_output::facts_for(std::size_t incoming, std::string_view key) const noexcept {
     outbox_facts f;
     f.bytes = unsent();
-    f.messages = outbox_.messages();
+    f.messages = outbox_.messages() + outbox_.parts();
     if (const time_point oldest = outbox_.oldest(); oldest != never) f.oldest_age = now() - oldest;
     f.incoming_bytes = incoming;
     f.same_key_waiting = by_key() && outbox_.has_key(key);
@@ -129,26 +108,89 @@ inline outbox_facts session_output::facts_for(std::size_t incoming, std::string_
 template <class Encoder>
 error session_output::send(const Encoder& message, std::string_view key) {
     if (const error e = unusable(); e != error::none) return e;
-    // What waits was there first.
-    const bool queue_ahead = waiters_.find(waiter::kind::send) != nullptr;
-    switch (queue_ahead ? admission::wait : admit(message.size(), key)) {
-        case admission::accept: break;
-        case admission::drop_newest: return error::dropped;
-        case admission::close: return end_reason_ == error::slow_reader ? error::slow_reader : error::closed;
-        default: return refused();
-    }
+    const admission decision = ask(message.size(), key);
+    if (decision != admission::accept) return turned_down(decision);
     push(message, key);
     return error::none;
 }
 
+// What waits was there first.
+inline admission session_output::ask(std::size_t size, std::string_view key) {
+    const bool queue_ahead = message_open_ || waiters_.find(waiter::kind::send) != nullptr;
+    return queue_ahead ? admission::wait : admit(size, key);
+}
+
+inline error session_output::turned_down(admission decision) {
+    if (decision == admission::close) return end_reason_ == error::slow_reader ? error::slow_reader : error::closed;
+    if (decision == admission::drop_newest) {
+        count_drop(drop_reason::newest, 1);
+        return error::dropped;
+    }
+    ++refused_;
+    observe(message_refused{});
+    return error::refused;
+}
+
+inline void session_output::push_in_place(std::span<const bytes_view> pieces, std::string_view key) {
+    std::size_t size = 0, taken = 0;
+    for (const bytes_view piece : pieces) size += piece.size();
+    if (!held_up()) write_out();  // what was sent before goes first
+    if (phase_ != phase::open) return;
+    start_filling(now());
+    if (!blocked_ && outbox_.empty()) {
+        if (!write_pieces(pieces, taken)) return;
+        if (taken != 0) count_written(taken == size ? 1 : 0, taken);
+        if (taken != size || in_flight() != 0) block();
+    }
+    if (taken != size) push_rest(pieces, taken, key);
+    filled_ = true;
+    request_flush();  // if only for those who wait until everything is written
+}
+
 template <class Encoder>
-void session_output::push(const Encoder& message, std::string_view key) {
+void session_output::push(const Encoder& message, std::string_view key, bool pinned) {
     const time_point at = now();
     const std::size_t size = message.size();
     start_filling(at);
+    filled_ = true;
     message.write(outbox_.prepare(size));
-    outbox_.commit(size, at, by_key() ? key : std::string_view{});
+    if (pinned) {
+        outbox_.commit_pinned(size, at);
+    } else {
+        outbox_.commit(size, at, by_key() ? key : std::string_view{});
+    }
     request_flush();
+}
+
+template <class Encoder>
+void session_output::push_part(const Encoder& part, bool ends) {
+    const time_point at = now();
+    const std::size_t size = part.size();
+    start_filling(at);
+    filled_ = true;
+    part.write(outbox_.prepare(size));
+    if (ends) {
+        outbox_.commit_pinned(size, at);
+    } else {
+        outbox_.commit_part(size, at);
+    }
+    message_open_ = !ends;
+    request_flush();
+}
+
+// What is left of a message, or all of it, into the outbox.
+inline void session_output::push_rest(std::span<const bytes_view> pieces, std::size_t taken, std::string_view key) {
+    const time_point at = now();
+    std::size_t size = 0, skip = taken;
+    for (const bytes_view piece : pieces) size += piece.size();
+    char* out = outbox_.prepare(size - taken);
+    for (const bytes_view piece : pieces) {
+        const std::string_view rest = as_text(piece.subspan(std::min(skip, piece.size())));
+        skip -= piece.size() - rest.size();
+        out += rest.copy(out, rest.size());
+    }
+    if (taken == 0) return outbox_.commit(size, at, by_key() ? key : std::string_view{});
+    outbox_.commit_rest(size - taken, at);
 }
 
 // Asks the policy until it has decided: accept, refuse, wait, drop_newest or close.
@@ -165,7 +207,6 @@ inline admission session_output::admit(std::size_t size, std::string_view key) {
             continue;
         }
         if (decision == admission::close) terminate(error::slow_reader);
-        if (decision == admission::drop_newest) count_drop(drop_reason::newest, 1);
         if (decision != admission::drop_oldest && decision != admission::replace) return decision;
         if (!make_room(decision, key)) return admission::accept;
     }
@@ -188,125 +229,43 @@ inline void session_output::count_drop(drop_reason reason, std::size_t n) {
     observe(messages_dropped{reason, n});
 }
 
-// Progress is measured from the moment there was something to make progress with. A blocked transport has made none,
-// even if everything behind it has been dropped meanwhile.
-inline void session_output::start_filling(time_point at) {
-    if (!blocked_) {
-        if (unsent() == 0) last_progress_ = at;
-    } else if (outbox_.messages() == 0) {
-        arm(later(at, review_interval));  // what held no message was not looked through
-    }
-}
-
-// What write() has taken may still be on its way: that it becomes less is progress, too.
-inline void session_output::notice_progress() {
-    const std::size_t left = in_flight();
-    if (left < in_flight_seen_) last_progress_ = last_sent_ = now();
-    in_flight_seen_ = left;
-}
-
-inline void session_output::queue_control(std::string_view bytes) {
-    if (bytes.empty()) return;
-    const time_point at = now();
-    start_filling(at);
-    bytes.copy(outbox_.prepare(bytes.size()), bytes.size());
-    outbox_.commit_control(bytes.size(), at);
-}
-
 inline void session_output::start_send(waiter& w) {
     if (phase_ != phase::open) return w.complete(why_not_sent(), end_reason_);
     waiters_.push(w);
     admit_waiting();
 }
 
+// Whose turn it is. While a message is open, only its own parts are let in.
+inline waiter* session_output::next_sender() const noexcept {
+    if (phase_ != phase::open) return nullptr;
+    return waiters_.find_if(
+        [&](const waiter& w) { return w.what == waiter::kind::send && (!message_open_ || w.message->continues); });
+}
+
 // Lets in as many waiting messages as the policy takes, in order.
 inline void session_output::admit_waiting() {
     if (admitting_) return;  // admitting flushes, and flushing admits
     admitting_ = true;
-    while (waiter* w = phase_ == phase::open ? waiters_.find(waiter::kind::send) : nullptr) {
-        const admission decision = admit(w->message->encoded.size(), w->message->key);
+    while (waiter* const w = next_sender()) {
+        const admission decision = admit(w->message->wire_size(), w->message->key);
         if (decision == admission::wait || decision == admission::close) break;
+        if (decision == admission::drop_newest && w->message->continues) break;  // half a message helps nobody
         waiters_.take([&](const waiter& x) { return &x == w; });
-        w->complete(settle(decision, *w->message), end_reason_);
+        const bool in = decision == admission::accept;
+        if (in) push_pending(*w->message);
+        const error_code lost = phase_ == phase::open ? error_code{} : why_not_sent();
+        w->complete(in ? lost : make_error_code(turned_down(decision)), end_reason_);
     }
     admitting_ = false;
 }
 
-inline error session_output::settle(admission decision, const pending_message& m) {
-    if (decision == admission::refuse) return refused();
-    if (decision == admission::drop_newest) return error::dropped;
-    push(m, m.key);
-    return error::none;
-}
+// ---- after writing ----
 
-inline error session_output::refused() {
-    ++refused_;
-    observe(message_refused{});
-    return error::refused;
-}
-
-// ---- writing ----
-
-inline void session_output::request_flush() {
-    if (held_up() || flush_scheduled_) return;
-    flush_scheduled_ = true;
-    schedule_flush();
-}
-
-inline void session_output::on_turn_end() {
-    flush_scheduled_ = false;
-    flush();
-}
-
-inline void session_output::on_writable() {
-    notice_progress();
-    if (!review()) return;
-    blocked_ = false;
-    flush();
-}
-
-inline void session_output::flush() {
-    if (held_up() || phase_ == phase::closed) return;
-    std::size_t budget = max_bytes_per_flush;
-    while (!outbox_.empty() && !blocked_) {
-        const std::uint64_t before = bytes_sent_;
-        if (!write_once()) return;
-        budget -= std::min<std::size_t>(budget, bytes_sent_ - before);
-        if (budget == 0 && !outbox_.empty()) return request_flush();
-    }
-    if (in_flight() != 0 && !blocked_) block();
+inline void session_output::on_flushed() {
     admit_waiting();
     if (drained()) after_drained();
 }
 
-// One gathered write. False: the session has ended.
-inline bool session_output::write_once() {
-    std::array<bytes_view, 16> pieces;
-    const std::size_t count = outbox_.gather(pieces);
-    std::size_t offered = 0;
-    for (std::size_t i = 0; i != count; ++i) offered += pieces[i].size();
-    error_code ec;
-    const std::size_t taken = write(std::span{pieces}.first(count), ec);
-    if (ec) return terminate(ec), false;
-    if (taken != 0) {
-        const std::size_t messages = outbox_.consume(taken);
-        last_progress_ = last_sent_ = now();
-        bytes_sent_ += taken;
-        messages_sent_ += messages;
-        observe(messages_written{messages, taken});
-    }
-    if (taken < offered) block();
-    return true;
-}
-
-inline void session_output::block() {
-    blocked_ = true;
-    in_flight_seen_ = in_flight();
-    wait_writable();
-    arm(later(now(), review_interval));
-}
-
-// Drops what the policy finds too old. False: the session has ended.
 inline bool session_output::review() {
     for (;;) {
         if (outbox_.messages() == 0 || phase_ != phase::open) return true;
@@ -329,7 +288,8 @@ inline void session_output::after_drained() {
     while (waiter* w = waiters_.take([](const waiter& x) { return x.what == waiter::kind::drained; })) {
         w->complete({}, end_reason_);
     }
-    if (phase_ == phase::closing) all_written();
+    if (phase_ == phase::closing) return all_written();
+    if (std::exchange(filled_, false)) on_drained();
 }
 
 inline session_stats session_output::stats() const noexcept {

@@ -7,6 +7,7 @@
 #include <weir/time.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,9 +15,16 @@
 
 namespace weir::detail {
 
-/// A message that waits for room. Its own encoder.
+/// A message, or a part of one, that waits for room. Its own encoder.
 struct pending_message {
     std::string encoded, key;
+    std::size_t framing = 0;  ///< bytes that will be put around it
+    bool binary = false;
+    bool piece = false;      ///< of a message that is sent in pieces
+    bool continues = false;  ///< parts of the same message went before
+    bool ends = true;        ///< no parts come after
+
+    std::size_t wire_size() const noexcept { return encoded.size() + framing; }
 
     std::size_t size() const noexcept { return encoded.size(); }
     char* write(char* out) const noexcept { return out + encoded.copy(out, encoded.size()); }
@@ -25,7 +33,7 @@ struct pending_message {
 /// One pending operation. Owned by the list it is in, until complete() is called.
 class waiter {
 public:
-    enum class kind : std::uint8_t { send, drained, closed, sleep };
+    enum class kind : std::uint8_t { send, receive, drained, closed, ended, sleep };
 
     explicit waiter(kind k) noexcept : what(k) {}
     waiter(const waiter&) = delete;
@@ -84,8 +92,14 @@ public:
 
     /// The first one of a kind, left in place; null: none.
     waiter* find(waiter::kind what) const noexcept {
+        return find_if([what](const waiter& w) { return w.what == what; });
+    }
+
+    /// The first one that is `wanted`, left in place; null: none.
+    template <class Predicate>
+    waiter* find_if(Predicate&& wanted) const noexcept {
         waiter* w = first_;
-        while (w != nullptr && w->what != what) w = w->next;
+        while (w != nullptr && !wanted(*w)) w = w->next;
         return w;
     }
 

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// The writing half of a session: what is in the outbox leaves as fast as the transport takes it. Layer: session.
+
+#include <weir/bytes.hpp>
+#include <weir/error.hpp>
+#include <weir/session/outbox.hpp>
+#include <weir/session/session_host.hpp>
+#include <weir/time.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace weir::detail {
+
+/// The states of a session, in order.
+enum class phase : std::uint8_t {
+    fresh,      ///< nothing sent yet
+    open,       ///< messages may be sent
+    closing,    ///< no more messages; what waits is written
+    lingering,  ///< everything written and said so; the peer has not closed yet
+    closed,
+};
+
+/// One gathered write per turn of the event loop, and one wait where the transport takes no more. What may be put into
+/// the outbox is session_output's decision. Not thread-safe: one executor at a time.
+class session_writer : protected session_host {
+public:
+    phase state() const noexcept { return phase_; }
+    error_code end_reason() const noexcept { return end_reason_; }
+
+    void on_writable();  ///< the transport may take bytes again
+    void on_turn_end();  ///< asked for by schedule_flush()
+
+protected:
+    // How often a blocked outbox is looked through for messages that became too old.
+    static constexpr milliseconds review_interval{250};
+
+    /// While it lives, what is sent waits; then it is written, without another turn. For what answers bytes received.
+    class cork {
+    public:
+        explicit cork(session_writer& writer) noexcept : writer_(writer), holds_(!writer.flush_scheduled_) {
+            writer_.flush_scheduled_ = true;
+        }
+        cork(const cork&) = delete;
+        cork& operator=(const cork&) = delete;
+        ~cork() {
+            if (!holds_) return;
+            writer_.flush_scheduled_ = false;
+            writer_.flush();
+        }
+
+    private:
+        session_writer& writer_;
+        const bool holds_;
+    };
+
+    session_writer() = default;
+    ~session_writer() = default;
+
+    /// Ends the session now, for that reason.
+    virtual void terminate(error_code reason) = 0;
+    /// Has the session look at the time again at `at`, if not earlier.
+    virtual void arm(time_point at) = 0;
+    /// Drops what the policy finds too old. False: the session has ended.
+    virtual bool review() = 0;
+    /// What could be written has been: there may be room, or nothing left.
+    virtual void on_flushed() = 0;
+    /// Whether the application is in the middle of answering, so that writing now would be a write per answer.
+    virtual bool more_is_coming() noexcept { return false; }
+    /// A turn that was asked for has come, and everything is flushed: the place to call the application.
+    virtual void on_turn() = 0;
+
+    std::size_t unsent() const noexcept { return outbox_.bytes() + in_flight(); }
+    /// Blocked, unless everything behind has been dropped: then nothing has to wait for the transport.
+    bool held_up() const noexcept { return blocked_ && unsent() != 0; }
+    bool drained() const noexcept { return unsent() == 0 && phase_ < phase::closed; }
+    void start_filling(time_point at);
+    /// Behind what waits.
+    void queue_control(std::string_view bytes);
+    /// Before what waits, at the next boundary between two pieces.
+    void queue_urgent(std::string_view bytes);
+    void request_flush();
+    void request_turn();
+    void flush();
+    bool write_out();
+    bool write_pieces(std::span<const bytes_view> pieces, std::size_t& taken);
+    void block();
+    void notice_progress();
+    void count_written(std::size_t messages, std::size_t bytes);
+
+    outbox outbox_;
+    time_point last_sent_{}, last_progress_{};
+    error_code end_reason_;
+    phase phase_ = phase::fresh;
+    bool blocked_ = false;  // wait_writable() is pending
+    std::uint64_t messages_sent_ = 0, bytes_sent_ = 0;
+
+private:
+    // At most this much is written before other sessions get their turn.
+    static constexpr std::size_t max_bytes_per_flush = 4 * 1024 * 1024;
+
+    bool write_once();
+
+    std::size_t in_flight_seen_ = 0;
+    bool flush_scheduled_ = false;  // a turn is coming, or a cork is in
+    bool turn_requested_ = false;   // schedule_flush() is pending
+};
+
+// Progress is measured from the moment there was something to make progress with. A blocked transport has made none,
+// even if everything behind it has been dropped meanwhile.
+inline void session_writer::start_filling(time_point at) {
+    if (!blocked_) {
+        if (unsent() == 0) last_progress_ = at;
+    } else if (outbox_.messages() == 0) {
+        arm(later(at, review_interval));  // what held no message was not looked through
+    }
+}
+
+// What write() has taken may still be on its way: that it becomes less is progress, too.
+inline void session_writer::notice_progress() {
+    const std::size_t left = in_flight();
+    if (left < in_flight_seen_) last_progress_ = last_sent_ = now();
+    in_flight_seen_ = left;
+}
+
+inline void session_writer::queue_control(std::string_view bytes) {
+    if (bytes.empty()) return;
+    const time_point at = now();
+    start_filling(at);
+    bytes.copy(outbox_.prepare(bytes.size()), bytes.size());
+    outbox_.commit_control(bytes.size(), at);
+    request_flush();
+}
+
+inline void session_writer::queue_urgent(std::string_view bytes) {
+    if (bytes.empty()) return;
+    start_filling(now());
+    outbox_.push_urgent(bytes);
+    request_flush();
+}
+
+inline void session_writer::request_flush() {
+    if (!held_up() && !flush_scheduled_) request_turn();
+}
+
+inline void session_writer::request_turn() {
+    if (turn_requested_) return;
+    flush_scheduled_ = turn_requested_ = true;
+    schedule_flush();
+}
+
+inline void session_writer::on_turn_end() {
+    flush_scheduled_ = turn_requested_ = false;
+    if (more_is_coming()) {
+        request_turn();
+    } else {
+        flush();
+    }
+    on_turn();
+}
+
+inline void session_writer::on_writable() {
+    notice_progress();
+    if (!review()) return;
+    blocked_ = false;
+    flush();
+}
+
+inline void session_writer::flush() {
+    if (held_up() || phase_ == phase::closed) return;
+    if (write_out()) on_flushed();
+}
+
+// Writes what waits, as far as the transport takes it. False: it is the others' turn, or the session has ended.
+inline bool session_writer::write_out() {
+    std::size_t budget = max_bytes_per_flush;
+    while (!outbox_.empty() && !blocked_) {
+        const std::uint64_t before = bytes_sent_;
+        if (!write_once()) return false;
+        budget -= std::min<std::size_t>(budget, bytes_sent_ - before);
+        if (budget == 0 && !outbox_.empty()) return request_flush(), false;
+    }
+    if (in_flight() != 0 && !blocked_) block();
+    return true;
+}
+
+// One gathered write. False: the session has ended.
+inline bool session_writer::write_once() {
+    std::array<bytes_view, 16> pieces;
+    const std::size_t count = outbox_.gather(pieces);
+    std::size_t offered = 0;
+    for (std::size_t i = 0; i != count; ++i) offered += pieces[i].size();
+    std::size_t taken = 0;
+    if (!write_pieces(std::span{pieces}.first(count), taken)) return false;
+    if (taken != 0) count_written(outbox_.consume(taken), taken);
+    if (taken < offered) block();
+    return true;
+}
+
+// Offers bytes to the transport. False: the session has ended.
+inline bool session_writer::write_pieces(std::span<const bytes_view> pieces, std::size_t& taken) {
+    error_code ec;
+    taken = write(pieces, ec);
+    if (ec) return terminate(ec), false;
+    if (taken != 0) last_progress_ = last_sent_ = now();
+    return true;
+}
+
+inline void session_writer::count_written(std::size_t messages, std::size_t bytes) {
+    messages_sent_ += messages;
+    bytes_sent_ += bytes;
+    observe(messages_written{messages, bytes});
+}
+
+inline void session_writer::block() {
+    blocked_ = true;
+    in_flight_seen_ = in_flight();
+    wait_writable();
+    arm(later(now(), review_interval));
+}
+
+}  // namespace weir::detail
