@@ -6,6 +6,7 @@
 #include <weir/config.hpp>
 #include <weir/error.hpp>
 #include <weir/http/request_view.hpp>
+#include <weir/io/default_token.hpp>
 #include <weir/io/sse_core.hpp>
 #include <weir/io/waiter_op.hpp>
 #include <weir/policy/policy_set.hpp>
@@ -14,24 +15,13 @@
 #include <weir/sse/handshake.hpp>
 
 #include WEIR_ASIO(async_result.hpp)
-#include WEIR_ASIO(use_awaitable.hpp)
 
 #include <memory>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 namespace weir {
-
-namespace detail {
-
-/// What an async_* function returns when no token is given: what the executor's type asks for, else an awaitable.
-template <class Executor>
-using default_token = std::conditional_t<std::is_void_v<net::default_completion_token_t<Executor>>,
-                                         net::use_awaitable_t<>, net::default_completion_token_t<Executor>>;
-
-}  // namespace detail
 
 /// One client's event stream on `Stream`: any Asio stream, with the fast path of direct_stream where it has one.
 ///

@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,11 +45,35 @@ struct line {
 };
 
 /// The simplest protocol: a head, lines, heartbeats "*", and "bye" at the end.
+class line_protocol : public detail::session {
+public:
+    using default_heartbeat = weir::comment_every;
+
+protected:
+    explicit line_protocol(std::uint8_t salt) noexcept : session(salt) {}
+    ~line_protocol() = default;
+
+private:
+    void read(weir::mutable_bytes_view) final {}
+    void push_pending(const detail::pending_message& m) final { push(m, m.key); }
+    bool queue_heartbeat(weir::time_point) final { return queue_control("*"), true; }
+    weir::time_point last_heartbeat() const noexcept final { return {}; }
+    void queue_farewell() final { queue_control("bye"); }
+    detail::parting peer_parting() const noexcept final { return detail::parting::unspoken; }
+    bool peer_answers() const noexcept final { return false; }
+    bool peer_closes_first() const noexcept final { return false; }
+    weir::time_point look_at_protocol(weir::time_point) final { return weir::never; }
+    void on_ended() final {}
+    void on_drained() final {}
+    void on_turn() final {}
+};
+
 template <class Stream, class... Policies>
-struct line_session final : detail::stream_session<Stream, Policies...> {
+struct line_session final : detail::stream_session<line_protocol, Stream, Policies...> {
+    using base = detail::stream_session<line_protocol, Stream, Policies...>;
+
     line_session(Stream stream, int* lives, Policies... policies)
-        : detail::stream_session<Stream, Policies...>(std::move(stream), policy_set<Policies...>{policies...}),
-          lives_(lives) {
+        : base(std::move(stream), policy_set<Policies...>{policies...}), lives_(lives) {
         ++*lives_;
     }
     ~line_session() override { --*lives_; }
@@ -69,9 +94,6 @@ struct line_session final : detail::stream_session<Stream, Policies...> {
     }
 
 private:
-    std::string_view heartbeat_message() const noexcept override { return "*"; }
-    std::string_view farewell() const noexcept override { return "bye"; }
-
     int* lives_;
 };
 

@@ -4,6 +4,7 @@
 // -fsanitize=thread.
 
 #include <weir/sse_stream.hpp>
+#include <weir/ws_stream.hpp>
 
 #include WEIR_ASIO(any_io_executor.hpp)
 #include WEIR_ASIO(awaitable.hpp)
@@ -22,6 +23,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -146,4 +148,98 @@ TEST_CASE("threads: any thread may post to a session's executor, where handles m
     }
     CHECK(sent > 0);
     CHECK(closed == sessions);
+}
+
+namespace {
+
+struct websocket_totals {
+    std::atomic<int> asked{0}, echoed{0}, failed{0}, closed{0}, timed_out{0};
+};
+
+net::awaitable<void> echo(stream_protocol::socket socket, websocket_totals& all) {
+    weir::ws_stream ws{std::move(socket), weir::ping_every{1ms, 10s}, weir::wait{.max_messages = 3}};
+    ws.async_closed([&all](error_code, error_code) { ++all.closed; });
+    error_code ec;
+    const auto token = [&ec] { return net::redirect_error(net::use_awaitable, ec); };
+    co_await ws.async_accept({}, 10s, token());
+    while (!ec) {
+        const auto message = co_await ws.async_receive(token());
+        if (!message) break;
+        co_await ws.async_send(*message, token());
+    }
+}
+
+net::awaitable<void> ask(stream_protocol::socket socket, websocket_totals& all, bool patient) {
+    weir::ws_stream ws{std::move(socket), weir::ping_every{1ms, 10s}};
+    ws.async_closed([&all](error_code, error_code) { ++all.closed; });
+    error_code ec;
+    const auto token = [&ec] { return net::redirect_error(net::use_awaitable, ec); };
+    co_await ws.async_handshake("test", "/", {}, token());
+    for (int i = 0; i != events && !ec; ++i) {
+        const std::string text = std::to_string(i) + std::string(static_cast<std::size_t>(i) * 100, '.');
+        if (i % 7 == 0) co_await ws.async_sleep(1us, token());
+        co_await ws.async_send(text, token());
+        const auto answer = co_await ws.async_receive(token());
+        if (answer && answer->text() == text) ++all.echoed;
+        if (!patient && i == events / 2) co_return ws.abort();
+    }
+    co_await ws.async_close(weir::ws_close_code::normal, {}, token());
+    ++(ec ? all.failed : all.asked);
+}
+
+}  // namespace
+
+TEST_CASE("threads: WebSockets on strands, both ends", "[io][ws][threads]") {
+    constexpr int pairs = 50;
+    net::io_context context;
+    websocket_totals all;
+    for (int i = 0; i != pairs; ++i) {
+        stream_protocol::socket near{net::make_strand(context)}, far{net::make_strand(context)};
+        net::local::connect_pair(near, far);
+        const auto server = near.get_executor(), client = far.get_executor();
+        net::co_spawn(server, echo(std::move(near), all), net::detached);
+        net::co_spawn(client, ask(std::move(far), all, i % 2 == 0), net::detached);
+    }
+    run_on_threads(context);
+    CHECK(all.asked == pairs / 2);
+    CHECK(all.failed == 0);
+    CHECK(all.echoed >= events * pairs / 2);
+    CHECK(all.closed == 2 * pairs);
+}
+
+TEST_CASE("threads: handshakes on strands that run out of time, or lose their peer", "[io][ws][threads]") {
+    constexpr int pairs = 60;
+    net::io_context context;
+    websocket_totals all;
+    std::vector<stream_protocol::socket> peers;
+    std::vector<std::string> answers(pairs);
+    peers.reserve(pairs);
+    for (int i = 0; i != pairs; ++i) {
+        stream_protocol::socket near{net::make_strand(context)};
+        auto& peer = peers.emplace_back(context);
+        net::local::connect_pair(near, peer);
+        const auto strand = near.get_executor();
+        net::post(strand, [&all, s = std::move(near), as_client = i % 2 == 0]() mutable {
+            auto ws = std::make_shared<weir::ws_stream<stream_protocol::socket>>(std::move(s));
+            const auto done = [ws, &all](error_code ec) {
+                if (ec == weir::condition::timed_out) ++all.timed_out;
+                ws->async_closed([ws, &all](error_code, error_code) { ++all.closed; });
+            };
+            if (as_client) {
+                ws->async_handshake("test", "/", {.timeout = 2ms}, done);
+            } else {
+                ws->async_accept({}, 2ms, done);
+            }
+        });
+        // A patient peer leaves when it has been told that nothing more comes.
+        const auto leave = [&peer](error_code = {}, std::size_t = 0) { peer.close(); };
+        if (i % 3 == 0) {
+            net::post(context, leave);
+        } else {
+            net::async_read(peer, net::dynamic_buffer(answers[static_cast<std::size_t>(i)]), leave);
+        }
+    }
+    run_on_threads(context);
+    CHECK(all.closed == pairs);
+    CHECK(all.timed_out >= pairs * 2 / 3);
 }

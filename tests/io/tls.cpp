@@ -9,19 +9,16 @@
 #include WEIR_ASIO(read.hpp)
 #include WEIR_ASIO(ssl.hpp)
 
-#include <openssl/evp.h>
-#include <openssl/x509.h>
-
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "catch.hpp"
+#include "support/certificate.hpp"
 #include "support/virtual_context.hpp"
 
 namespace {
@@ -37,32 +34,11 @@ using weir::error_code;
 static_assert(weir::async_stream<tls_stream> && !weir::direct_stream<tls_stream>);
 static_assert(weir::async_stream<ssl::stream<tcp::socket&>>);
 
-template <class T, auto Free>
-struct free_with {
-    void operator()(T* p) const noexcept { Free(p); }
-};
-using key_ptr = std::unique_ptr<EVP_PKEY, free_with<EVP_PKEY, &EVP_PKEY_free>>;
-using certificate_ptr = std::unique_ptr<X509, free_with<X509, &X509_free>>;
-
 /// A server's context with a key and a certificate made for this run.
 ssl::context self_signed() {
-    const key_ptr key{EVP_EC_gen("P-256")};
-    const certificate_ptr certificate{X509_new()};
-    X509* const x = certificate.get();
-    X509_set_version(x, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-    X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-    X509_set_pubkey(x, key.get());
-    X509_NAME* const name = X509_get_subject_name(x);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"), -1, -1,
-                               0);
-    X509_set_issuer_name(x, name);
-    if (X509_sign(x, key.get(), EVP_sha256()) == 0) throw std::runtime_error{"no certificate"};
-
     ssl::context context{ssl::context::tls_server};
-    SSL_CTX_use_certificate(context.native_handle(), x);
-    SSL_CTX_use_PrivateKey(context.native_handle(), key.get());
+    context.use_certificate_chain(net::buffer(test::any_certificate().text()));
+    context.use_private_key(net::buffer(test::any_certificate().key()), ssl::context::pem);
     return context;
 }
 

@@ -327,6 +327,26 @@ TEST_CASE_METHOD(memory_fixture,
     CHECK(wire->closed);
 }
 
+TEST_CASE_METHOD(memory_fixture,
+                 "transport: without the fast path the read's buffer grows with what comes, and shrinks",
+                 "[io][transport]") {
+    auto transport = general();
+    error_code ec;
+    const auto read = [&] {
+        transport.wait_readable(remember());
+        context.settle();
+        return transport.try_read(buffer, ec).size();
+    };
+    wire->deliver(std::string(300'000, 'x'));
+    for (const std::size_t size : {128, 512, 2048, 8192, 32768, 65536, 65536}) CHECK(read() == size);
+    while (wire->unread() != 0) read();
+    wire->deliver(std::string(100, 'x'));
+    CHECK(read() == 100);
+    wire->deliver(std::string(1000, 'x'));
+    CHECK(read() == 128);
+    CHECK_FALSE(ec);
+}
+
 // ---- a type of one's own ----
 
 namespace {
@@ -369,7 +389,7 @@ public:
         const auto kept = std::make_shared<Handler>(std::move(handler));
         stream_.shared->on_readable = [kept](error_code ec) { (*kept)(ec); };
     }
-    bytes_view try_read(mutable_bytes_view, error_code& ec) noexcept {
+    mutable_bytes_view try_read(mutable_bytes_view, error_code& ec) noexcept {
         ec = net::error::eof;
         return {};
     }

@@ -62,8 +62,13 @@ public:
 
     /// Ends the connection so that the peer can still read what was written. RFC 9112 §9.6
     net::awaitable<void> finish() {
-        shutdown_send_side(stream_);
         deadline_.set(linger_time);
+        if constexpr (requires { stream_.async_shutdown_send(net::use_awaitable); }) {
+            error_code ec;
+            co_await stream_.async_shutdown_send(net::redirect_error(net::use_awaitable, ec));
+        } else {
+            shutdown_send_side(stream_);
+        }
         for (std::size_t read = 0; read < max_linger_bytes;) {
             received_.clear();
             if (!co_await read_some()) break;
@@ -72,6 +77,8 @@ public:
         deadline_.clear();
     }
 
+    /// What came behind the last request, for another protocol to go on with.
+    std::string take_received() noexcept { return std::exchange(received_, {}); }
     /// The stream, for another protocol to go on with.
     Stream release() {
         deadline_.clear();
@@ -103,6 +110,7 @@ private:
         if (parsed == status::failed) co_return request.parser().error();
         const std::size_t size = request.parser().head_size();
         const error e = request.set_head(received_, remote_address_);
+        if constexpr (requires { stream_.is_secure(); }) request.set_secure(stream_.is_secure());
         received_.erase(0, size);
         co_return e;
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// A session that speaks Server-Sent Events: the handshake, the framing, the client's last id. Layer: io.
+// An event stream on an Asio stream: the handshake, and the client's last id. Layer: io.
 
 #include <weir/error.hpp>
 #include <weir/http/request_view.hpp>
 #include <weir/io/stream_session.hpp>
 #include <weir/policy/policy_set.hpp>
+#include <weir/session/sse_session.hpp>
 #include <weir/sse/encoder.hpp>
 #include <weir/sse/handshake.hpp>
 
@@ -19,10 +20,10 @@ namespace weir::detail {
 
 /// What an sse_stream is a handle of.
 template <class Stream, class... Policies>
-class sse_core : public stream_session<Stream, Policies...> {
+class sse_core : public stream_session<sse_session, Stream, Policies...> {
 public:
     sse_core(Stream&& stream, policy_set<Policies...> policies)
-        : stream_session<Stream, Policies...>(std::move(stream), std::move(policies)) {}
+        : stream_session<sse_session, Stream, Policies...>(std::move(stream), std::move(policies)) {}
 
     error accept(const http::request_view& request, sse::accept_options options) {
         if (this->state() != phase::fresh) return error::closed;
@@ -43,7 +44,7 @@ public:
 
     error begin(sse::framing framing, std::string_view last_event_id, std::string_view head = {}) {
         if (this->state() != phase::fresh) return error::closed;
-        framing_ = framing;
+        this->framing_ = framing;
         if (!last_event_id.empty()) last_event_id_ = std::make_unique<const std::string>(last_event_id);
         this->start_reading();
         this->open(head);
@@ -51,18 +52,13 @@ public:
     }
 
     bool last_event_id_refused() const noexcept { return last_event_id_refused_; }
-    sse::framing framing() const noexcept { return framing_; }
     std::string_view last_event_id() const noexcept { return last_event_id_ ? *last_event_id_ : std::string_view{}; }
 
 protected:
     ~sse_core() override = default;
 
 private:
-    std::string_view heartbeat_message() const noexcept final { return sse::heartbeat(framing_); }
-    std::string_view farewell() const noexcept final { return sse::last_chunk(framing_); }
-
     std::unique_ptr<const std::string> last_event_id_;
-    sse::framing framing_ = sse::framing::plain;
     bool last_event_id_refused_ = false;
 };
 

@@ -4,7 +4,9 @@
 // A session on an Asio stream: performs what the state machine decides. Layer: io.
 
 #include <weir/config.hpp>
+#include <weir/io/counted_ptr.hpp>
 #include <weir/io/loop.hpp>
+#include <weir/io/read_buffer.hpp>
 #include <weir/io/transport.hpp>
 #include <weir/io/waiter_op.hpp>
 #include <weir/policy/policy_set.hpp>
@@ -14,60 +16,18 @@
 #include WEIR_ASIO(error.hpp)
 #include WEIR_ASIO(post.hpp)
 
-#include <array>
 #include <atomic>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <type_traits>
 #include <utility>
 
 namespace weir::detail {
 
-/// A counted reference. The count is atomic because a deadline may pass on another thread.
-template <class T>
-class counted_ptr {
-public:
-    counted_ptr() = default;
-    /// Shares ownership.
-    explicit counted_ptr(T* object) noexcept : object_(object) {
-        if (object_ != nullptr) object_->add_reference();
-    }
-    /// Takes over a reference that is already counted.
-    static counted_ptr adopt(T* object) noexcept {
-        counted_ptr p;
-        p.object_ = object;
-        return p;
-    }
-    template <class U>
-        requires std::convertible_to<U*, T*>
-    counted_ptr(counted_ptr<U> other) noexcept : object_(other.release()) {}
-    counted_ptr(const counted_ptr& other) noexcept : counted_ptr(other.object_) {}
-    counted_ptr(counted_ptr&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
-    counted_ptr& operator=(counted_ptr other) noexcept {
-        std::swap(object_, other.object_);
-        return *this;
-    }
-    ~counted_ptr() {
-        if (object_ != nullptr) object_->drop_reference();
-    }
-
-    T* get() const noexcept { return object_; }
-    T* operator->() const noexcept { return object_; }
-    T& operator*() const noexcept { return *object_; }
-    explicit operator bool() const noexcept { return object_ != nullptr; }
-    T* release() noexcept { return std::exchange(object_, nullptr); }
-
-private:
-    T* object_ = nullptr;
-};
-
 /// Session, stream, policies and the reactor's callbacks in one object. It lives as long as something refers to it: its
-/// handle, a pending operation on the stream, a passing deadline. The protocol (the two texts of session_host) is left
-/// to the derived class.
-template <class Stream, class... Policies>
-class stream_session : public session, private resident {
+/// handle, a pending operation on the stream, a passing deadline. `Protocol` is sse_session or ws_session.
+template <class Protocol, class Stream, class... Policies>
+class stream_session : public Protocol, private resident {
 public:
     using executor_type = typename Stream::executor_type;
 
@@ -76,22 +36,26 @@ public:
 
     /// Starts an operation that a completion handler waits for.
     template <waiter::kind What, class Handler>
-    waiter& make_waiter(Handler handler) {
+    waiter_base<What>& make_waiter(Handler handler) {
         return waiter_op<What, Handler, executor_type>::create(std::move(handler), get_executor(), *this);
     }
 
-    time_point now() const noexcept final { return loop_.now(); }
+    /// Within one event of the reactor's it is the same time throughout.
+    time_point now() const noexcept final {
+        const auto& stopped = stopped_clock::current();
+        return stopped.of == this ? stopped.at : loop_.now();
+    }
 
-    void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+    void add_reference() noexcept { references_.add(); }
     void drop_reference() noexcept {
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        if (!references_.drop()) return;
         loop_.cancel(*this);  // before destruction begins: retain() may be running on another thread
         delete this;
     }
 
 protected:
     stream_session(Stream&& stream, policy_set<Policies...> policies)
-        : session(next_salt()),
+        : Protocol(next_salt()),
           transport_(std::move(stream)),
           policies_(std::move(policies)),
           loop_(loop::of(transport_.get_executor())) {
@@ -107,11 +71,36 @@ protected:
     /// Call once, before anything is written.
     void start_reading() {
         transport_.prepare();
-        wait_readable();
+        read_on(true);
     }
+
+    /// The context is being destroyed: drops what the protocol keeps of the application's.
+    virtual void drop_protocol() noexcept {}
 
 private:
     using self_ptr = counted_ptr<stream_session>;
+
+    // Reading the clock is a good part of what a short message costs. Of the thread, so that no session has to hold it.
+    class stopped_clock {
+    public:
+        explicit stopped_clock(const stream_session& of) noexcept
+            : before_(std::exchange(current(), {&of, of.now()})) {}
+        stopped_clock(const stopped_clock&) = delete;
+        stopped_clock& operator=(const stopped_clock&) = delete;
+        ~stopped_clock() { current() = before_; }
+
+        struct reading {
+            const stream_session* of = nullptr;
+            time_point at{};
+        };
+        static reading& current() noexcept {
+            thread_local constinit reading instance;
+            return instance;
+        }
+
+    private:
+        const reading before_;
+    };
 
     // Different for neighbours, which is all that jitter asks for.
     static std::uint8_t next_salt() noexcept {
@@ -121,22 +110,32 @@ private:
 
     // ---- reading ----
 
-    void wait_readable() {
+    void read_on(bool wanted) final {
+        reading_wanted_ = wanted;
+        if (!wanted || reading_ || this->state() == phase::closed) return;
+        reading_ = true;
         transport_.wait_readable([self = self_ptr{this}](error_code ec) { self->on_readable(ec); });
     }
 
-    // Bytes are read into the stack and dropped: a connection that only we speak on is read to learn of its end.
     void on_readable(error_code ec) {
-        std::array<std::byte, 4096> buffer;
-        for (int reads = 0; !ec && state() != phase::closed && reads != max_reads_per_turn; ++reads) {
-            const bytes_view received = transport_.try_read(buffer, ec);
-            if (!received.empty()) on_received();
-            if (received.size() < buffer.size()) break;
+        const stopped_clock during{*this};
+        read_what_is_there(ec);
+        reading_ = false;
+        if (this->state() == phase::closed) return;
+        if (ec == net::error::eof) return this->on_peer_closed();
+        if (ec) return this->terminate(ec);
+        read_on(reading_wanted_);
+    }
+
+    void read_what_is_there(error_code& ec) {
+        read_buffer buffer;
+        for (int reads = 0; !ec && reads != max_reads_per_turn; ++reads) {
+            const mutable_bytes_view received = transport_.try_read(buffer.view(), ec);
+            const bool filled = received.size() == buffer.view().size();
+            if (!received.empty()) this->on_received(received);
+            if (!filled || !reading_wanted_ || this->state() == phase::closed) return;
+            buffer.grow();
         }
-        if (state() == phase::closed) return;
-        if (ec == net::error::eof) return on_peer_closed();
-        if (ec) return terminate(ec);
-        wait_readable();
     }
 
     static constexpr int max_reads_per_turn = 4;
@@ -157,7 +156,10 @@ private:
     }
 
     void schedule_flush() final {
-        net::post(get_executor(), [self = self_ptr{this}] { self->on_turn_end(); });
+        net::post(get_executor(), [self = self_ptr{this}] {
+            const stopped_clock during{*self};
+            self->on_turn_end();
+        });
     }
 
     void shutdown_send() final {
@@ -173,12 +175,7 @@ private:
         loop_.schedule(*this, at, get_executor());
     }
 
-    bool retain() noexcept final {
-        std::uint32_t n = references_.load(std::memory_order_relaxed);
-        while (n != 0 && !references_.compare_exchange_weak(n, n + 1, std::memory_order_relaxed)) {
-        }
-        return n != 0;
-    }
+    bool retain() noexcept final { return references_.add_if_any(); }
 
     void expire() noexcept final {
         net::dispatch(get_executor(), [self = self_ptr::adopt(this)] { self->on_timer(); });
@@ -186,16 +183,19 @@ private:
 
     void abandon() noexcept final {
         const self_ptr self{this};
-        phase_ = phase::closed;  // the handles that go with the handlers find nothing left to do
-        outbox_.clear();
-        const waiter_list abandoned{std::move(waiters_)};
+        this->phase_ = phase::closed;  // the handles that go with the handlers find nothing left to do
+        this->outbox_.clear();
+        drop_protocol();
+        const waiter_list abandoned{std::move(this->waiters_)};
     }
 
     // ---- policies ----
 
     bool by_key() const noexcept final { return policies_.by_key(); }
     admission decide(const outbox_facts& facts) noexcept final { return policies_.backpressure()(facts); }
-    heartbeat_decision decide(const liveness& facts) noexcept final { return policies_.heartbeat()(facts); }
+    heartbeat_decision decide(const liveness& facts) noexcept final {
+        return policies_.template heartbeat<typename Protocol::default_heartbeat>()(facts);
+    }
     stall_decision decide(const progress& facts) noexcept final { return policies_.stall()(facts); }
 
     void observe(const session_opened& what) noexcept final { policies_.observer()(what); }
@@ -208,7 +208,9 @@ private:
     transport<Stream> transport_;
     [[no_unique_address]] policy_set<Policies...> policies_;
     loop& loop_;
-    std::atomic<std::uint32_t> references_{0};
+    reference_count references_;
+    bool reading_ = false;  // a wait for bytes is pending, or they are being read
+    bool reading_wanted_ = false;
 };
 
 }  // namespace weir::detail

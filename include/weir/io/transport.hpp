@@ -15,6 +15,7 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -97,6 +98,32 @@ void shutdown_send_side(Stream& stream) noexcept {
     }
 }
 
+/// Writes what the stream takes at once. Taking nothing is no error.
+template <class Stream>
+std::size_t write_now(Stream& stream, std::span<const bytes_view> pieces, error_code& ec) noexcept {
+    std::size_t taken = 0;
+    if (pieces.size() == 1) {
+        taken = stream.write_some(net::const_buffer{pieces[0].data(), pieces[0].size()}, ec);
+    } else {
+        std::array<net::const_buffer, 16> buffers;
+        const std::size_t count = std::min(pieces.size(), buffers.size());
+        for (std::size_t i = 0; i != count; ++i) buffers[i] = {pieces[i].data(), pieces[i].size()};
+        taken = stream.write_some(std::span<const net::const_buffer>{buffers.data(), count}, ec);
+    }
+    if (!would_block(ec)) return ec ? 0 : taken;
+    ec.clear();
+    return 0;
+}
+
+/// Reads what is there. Empty without an error: nothing yet.
+template <class Stream>
+mutable_bytes_view read_now(Stream& stream, mutable_bytes_view buffer, error_code& ec) noexcept {
+    const std::size_t n = stream.read_some(net::mutable_buffer{buffer.data(), buffer.size()}, ec);
+    if (!would_block(ec)) return buffer.first(ec ? 0 : n);
+    ec.clear();
+    return {};
+}
+
 }  // namespace detail
 
 /// How a session reads and writes `Stream`. Specialise it for a stream that offers the fast path under other names: the
@@ -123,18 +150,7 @@ public:
 
     /// Writes what the stream takes at once. Taking nothing is no error.
     std::size_t try_write(std::span<const bytes_view> pieces, error_code& ec) noexcept {
-        std::size_t taken = 0;
-        if (pieces.size() == 1) {
-            taken = stream_.write_some(net::const_buffer{pieces[0].data(), pieces[0].size()}, ec);
-        } else {
-            std::array<net::const_buffer, 16> buffers;
-            const std::size_t count = std::min(pieces.size(), buffers.size());
-            for (std::size_t i = 0; i != count; ++i) buffers[i] = {pieces[i].data(), pieces[i].size()};
-            taken = stream_.write_some(std::span<const net::const_buffer>{buffers.data(), count}, ec);
-        }
-        if (!detail::would_block(ec)) return ec ? 0 : taken;
-        ec.clear();
-        return 0;
+        return detail::write_now(stream_, pieces, ec);
     }
 
     static constexpr std::size_t in_flight() noexcept { return 0; }
@@ -151,12 +167,10 @@ public:
         stream_.async_wait(Stream::wait_read, std::move(handler));
     }
 
-    /// Reads what is there: a view into `buffer`. Empty without an error: nothing yet. net::error::eof: no more.
-    bytes_view try_read(mutable_bytes_view buffer, error_code& ec) noexcept {
-        const std::size_t n = stream_.read_some(net::mutable_buffer{buffer.data(), buffer.size()}, ec);
-        if (!detail::would_block(ec)) return buffer.first(ec ? 0 : n);
-        ec.clear();
-        return {};
+    /// Reads what is there, into `buffer` or into a buffer of its own: valid until the next wait_readable(), the
+    /// caller's to change. Empty without an error: nothing yet. net::error::eof: no more.
+    mutable_bytes_view try_read(mutable_bytes_view buffer, error_code& ec) noexcept {
+        return detail::read_now(stream_, buffer, ec);
     }
 
     /// Tells the peer that no more comes. `handler` is for streams that can only say so asynchronously.
@@ -170,8 +184,8 @@ private:
     Stream stream_;
 };
 
-/// The general path (TLS, compression, any AsyncStream): one read into a small buffer and at most one write of bytes
-/// copied out of the outbox are pending.
+/// The general path (TLS, compression, any AsyncStream): one read, into a buffer that is small while little comes, and
+/// at most one write of bytes copied out of the outbox are pending.
 template <async_stream Stream>
     requires(!direct_stream<Stream>)
 class transport<Stream> {
@@ -202,13 +216,14 @@ public:
 
     template <class Handler>
     void wait_readable(Handler handler) {
-        stream_.async_read_some(net::mutable_buffer{incoming_.data(), incoming_.size()},
+        fit_incoming();
+        stream_.async_read_some(net::mutable_buffer{incoming_.get(), incoming_size_},
                                 read_op<Handler>{*this, std::move(handler)});
     }
 
-    bytes_view try_read(mutable_bytes_view, error_code& ec) noexcept {
+    mutable_bytes_view try_read(mutable_bytes_view, error_code& ec) noexcept {
         ec = std::exchange(read_error_, {});
-        return bytes_view{incoming_}.first(std::exchange(received_, 0));
+        return {incoming_.get(), std::exchange(received_, 0)};
     }
 
     /// Says goodbye in the stream's own way where it has one (TLS close_notify): `handler(error_code)` when it is said.
@@ -224,6 +239,18 @@ public:
 
 private:
     static constexpr std::size_t max_write_bytes = 64 * 1024;
+    static constexpr std::size_t min_read_bytes = 128, max_read_bytes = 64 * 1024;
+
+    // The last read decides: one that filled the buffer makes it larger, one that used little of it small again.
+    void fit_incoming() {
+        std::size_t wanted = incoming_size_;
+        if (last_read_ == incoming_size_) wanted = std::clamp(incoming_size_ * 4, min_read_bytes, max_read_bytes);
+        if (last_read_ < incoming_size_ / 8) wanted = min_read_bytes;
+        if (wanted == incoming_size_) return;
+        incoming_.reset();
+        incoming_ = std::make_unique_for_overwrite<std::byte[]>(wanted);
+        incoming_size_ = wanted;
+    }
 
     // Every byte accepted is progress, which the session wants to know of: the rest is the next wait_writable()'s.
     template <class Handler>
@@ -247,7 +274,7 @@ private:
         Handler handler;
 
         void operator()(error_code ec, std::size_t n) {
-            self.received_ = n;
+            self.received_ = self.last_read_ = n;
             self.read_error_ = ec;
             std::move(handler)(ec == net::error::operation_aborted ? ec : error_code{});
         }
@@ -255,9 +282,10 @@ private:
 
     Stream stream_;
     std::string outgoing_;
-    std::size_t written_ = 0, received_ = 0;
+    std::size_t written_ = 0;
+    std::unique_ptr<std::byte[]> incoming_;
+    std::size_t incoming_size_ = 0, last_read_ = 0, received_ = 0;  // received_: what try_read() has still to give
     error_code read_error_;
-    std::array<std::byte, 128> incoming_;
 };
 
 }  // namespace weir

@@ -4,6 +4,7 @@
 // Completion handlers: kept until a session completes them, posted with their own executor and allocator. Layer: io.
 
 #include <weir/config.hpp>
+#include <weir/session/inbox.hpp>
 #include <weir/session/waiter.hpp>
 
 #include WEIR_ASIO(associated_allocator.hpp)
@@ -15,6 +16,7 @@
 
 #include <memory>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 namespace weir::detail {
@@ -42,10 +44,16 @@ void post_completion(Handler handler, const Executor& executor, Args... args) {
     net::post(on, bound_completion<Handler, Executor, Args...>{std::move(handler), executor, {std::move(args)...}});
 }
 
-/// A waiter made from a completion handler of signature void(error_code), or void(error_code, error_code reason) for
-/// those that wait for the end. Lives in memory from the handler's allocator.
+template <waiter::kind What>
+using waiter_base = std::conditional_t<What == waiter::kind::receive, receive_waiter, waiter>;
+
+/// A waiter made from a completion handler of signature void(error_code); void(error_code, error_code reason) for those
+/// that wait for the end; void(error_code, std::optional<ws::message_view>) for those that wait for a message. Lives in
+/// memory from the handler's allocator.
 template <waiter::kind What, class Handler, class Executor>
-class waiter_op final : public waiter {
+class waiter_op final : public waiter_base<What> {
+    using kind = waiter::kind;
+
 public:
     /// `session`: what cancel() is called on, when the handler's cancellation slot fires.
     template <class Session>
@@ -66,10 +74,15 @@ public:
         Handler handler = take_handler();
         work work_kept = std::move(work_);
         const Executor executor = executor_;
-        release(handler);
-        if constexpr (What == kind::closed) {
+        if constexpr (What == kind::receive) {
+            const auto outcome = this->received;
+            release(handler);
+            post_completion(std::move(handler), executor, ec, outcome);
+        } else if constexpr (What == kind::closed) {
+            release(handler);
             post_completion(std::move(handler), executor, ec, reason);
         } else {
+            release(handler);
             post_completion(std::move(handler), executor, ec);
         }
     }
@@ -85,7 +98,7 @@ private:
     using work = net::executor_work_guard<net::associated_executor_t<Handler, Executor>>;
 
     waiter_op(Handler&& handler, const Executor& executor)
-        : waiter(What),
+        : waiter_base<What>(What),
           executor_(executor),
           work_(net::get_associated_executor(handler, executor)),
           handler_(std::move(handler)) {}
