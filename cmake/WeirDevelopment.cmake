@@ -49,7 +49,7 @@ function(weir_add_headers_alone)
         list(APPEND sources "${source}")
     endforeach()
     add_library(weir_headers_alone OBJECT ${sources})
-    target_link_libraries(weir_headers_alone PRIVATE weir::weir)
+    target_link_libraries(weir_headers_alone PRIVATE weir::weir weir::deflate weir::tls)
     target_compile_definitions(weir_headers_alone PRIVATE ASIO_NO_DEPRECATED ASIO_NO_TYPEID) # as -fno-rtti needs it
     target_compile_options(
         weir_headers_alone

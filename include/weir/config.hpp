@@ -55,6 +55,15 @@ namespace net = ::asio;
 #define WEIR_CPU_HAS_AVX2() false
 #endif
 
+// Which sockets weir::server uses. WEIR_USE_ASIO_REACTOR, defined for the whole program, means Asio's everywhere.
+#if defined(__linux__) && !defined(WEIR_USE_ASIO_REACTOR)
+#define WEIR_SERVER_SOCKET_HEADER <weir/server/epoll_socket.hpp>
+#define WEIR_SERVER_SOCKET epoll_socket
+#else
+#define WEIR_SERVER_SOCKET_HEADER <weir/server/asio_socket.hpp>
+#define WEIR_SERVER_SOCKET asio_socket
+#endif
+
 // Asio before 1.30 does not see that clang has coroutines. Without effect if an Asio header came first: define it for
 // the whole program then (the CMake targets do).
 #if defined(__clang__) && defined(__cpp_impl_coroutine) && !defined(WEIR_USE_BOOST_ASIO) && !defined(ASIO_HAS_CO_AWAIT)

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// A small standalone server: event streams, plain responses, a page's files. Layer: public.
+// A small standalone server: event streams, WebSockets, plain responses, a page's files. Layer: public.
 //
 // For programs that have no server yet. It routes, limits, times out and drains, and stays small: it is no web
-// framework, and a program that has a server uses sse_stream within it.
+// framework, and a program that has a server uses sse_stream and ws_stream within it.
 
 #include <weir/server/engine.hpp>
 #include <weir/server/static_files.hpp>
 #include <weir/sse_stream.hpp>
+#include <weir/ws_stream.hpp>
 
 #include WEIR_ASIO(awaitable.hpp)
 #include WEIR_ASIO(co_spawn.hpp)
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,8 +31,9 @@ namespace weir {
 template <class T>
 using awaitable = net::awaitable<T>;
 
-/// What a route's handler sends to: one client's stream, on the server's own socket type.
-using sse_session = sse_stream<detail::server_socket, detail::route_policies>;
+/// What a route's handler sends to: one client's stream, on the server's own type of stream.
+using sse_session = sse_stream<detail::server_stream, detail::route_policies>;
+using ws_session = ws_stream<detail::server_stream, detail::route_policies>;
 
 /// Thread-safe: drain(), stop(), context(), threads() and connections(). Everything else is called before run(), from
 /// one thread. Handlers run on the event loop of their connection and must not block it; with several threads, one
@@ -45,7 +48,7 @@ public:
     /// Throws std::invalid_argument for a malformed pattern or one that is taken.
     template <class Handler>
     void route(std::string_view method, std::string_view path, Handler handler) {
-        engine_.add(method, detail::endpoint{std::string{path}, plain_handler(std::move(handler)), {}});
+        engine_.add(method, detail::endpoint{std::string{path}, plain_handler(std::move(handler))});
     }
     /// Answers GET, and HEAD.
     template <class Handler>
@@ -64,8 +67,16 @@ public:
     /// server_options::on_error. Throws as route(), and for a field that cannot be set.
     template <class Handler>
     void sse(std::string_view path, Handler handler, sse_options options = {}) {
-        engine_.add(std::make_shared<const detail::sse_route>(path, std::move(options),
-                                                              starter(std::string{path}, std::move(handler))));
+        auto start = starter<sse_session>(std::string{path}, std::move(handler));
+        engine_.add(std::make_shared<const detail::sse_route>(path, std::move(options), std::move(start)));
+    }
+
+    /// Serves WebSockets. `handler` takes (ws_session) or (ws_session, request), as for sse(). The session closes when
+    /// it is destroyed. Throws as route(), and for a field or a subprotocol that cannot be set.
+    template <class Handler>
+    void ws(std::string_view path, Handler handler, ws_options options = {}) {
+        auto start = starter<ws_session>(std::string{path}, std::move(handler));
+        engine_.add(std::make_shared<const detail::ws_route>(path, std::move(options), std::move(start)));
     }
 
     /// Serves the files below a directory at the paths below `prefix`, with index.html for the directory itself.
@@ -86,8 +97,8 @@ public:
     /// and SIGTERM drain, unless server_options::handle_signals says otherwise. May be called once.
     void run() { engine_.run(); }
 
-    /// Stops accepting, asks every stream's client to come back later, ends the streams, and lets run() return when
-    /// the last connection has ended, or after the deadline.
+    /// Stops accepting, asks every event stream's client to come back later, ends the streams, closes the WebSockets
+    /// with 1001 (going away), and lets run() return when the last connection has ended, or after the deadline.
     void drain(drain_options options) { engine_.drain(options); }
     void drain() { engine_.drain(); }
 
@@ -112,44 +123,45 @@ private:
         }
     }
 
-    using core_ptr = detail::counted_ptr<detail::server_core_type>;
+    template <class Session>
+    using core_ptr = detail::counted_ptr<typename Session::core_type>;
 
-    template <class Handler>
-    detail::sse_route::start_function starter(std::string path, Handler handler) {
-        return [this, path = std::move(path), h = std::move(handler)](core_ptr core, request r) mutable {
-            start(path, h, std::move(core), std::move(r));
+    template <class Session, class Handler>
+    std::function<void(core_ptr<Session>, request)> starter(std::string path, Handler handler) {
+        return [this, path = std::move(path), h = std::move(handler)](core_ptr<Session> core, request r) mutable {
+            start<Session>(path, h, std::move(core), std::move(r));
         };
     }
 
-    template <class Handler>
-    void start(const std::string& path, Handler& handler, core_ptr core, request r) {
-        constexpr bool with_request = std::is_invocable_v<Handler&, sse_session, request>;
-        static_assert(with_request || std::is_invocable_v<Handler&, sse_session>,
-                      "a handler takes (sse_session) or (sse_session, request)");
-        const auto call = [&handler](sse_session&& out, request&& from) -> decltype(auto) {
+    template <class Session, class Handler>
+    void start(const std::string& path, Handler& handler, core_ptr<Session> core, request r) {
+        constexpr bool with_request = std::is_invocable_v<Handler&, Session, request>;
+        static_assert(with_request || std::is_invocable_v<Handler&, Session>,
+                      "a handler takes the session (sse_session or ws_session), or (session, request)");
+        const auto call = [&handler](Session&& session, request&& from) -> decltype(auto) {
             if constexpr (with_request) {
-                return handler(std::move(out), std::move(from));
+                return handler(std::move(session), std::move(from));
             } else {
-                return handler(std::move(out));
+                return handler(std::move(session));
             }
         };
-        using result = decltype(call(std::declval<sse_session>(), std::declval<request>()));
+        using result = decltype(call(std::declval<Session>(), std::declval<request>()));
         if constexpr (std::is_void_v<result>) {
-            call(sse_session{std::move(core)}, std::move(r));
+            call(Session{std::move(core)}, std::move(r));
         } else {
             static_assert(std::is_same_v<result, awaitable<void>>, "a handler returns void or awaitable<void>");
-            const core_ptr watched = core;
-            net::co_spawn(watched->get_executor(), run_handler(call, sse_session{std::move(core)}, std::move(r)),
+            const core_ptr<Session> watched = core;
+            net::co_spawn(watched->get_executor(), run_handler(call, Session{std::move(core)}, std::move(r)),
                           [this, path, watched](std::exception_ptr failure) {
-                              engine_.report_unless_ended(path, failure, *watched);
+                              engine_.report().unless_ended(path, failure, watched->end_reason());
                           });
         }
     }
 
     // Its frame keeps the arguments for a handler that takes them by reference.
-    template <class Call>
-    static awaitable<void> run_handler(Call call, sse_session out, request r) {
-        awaitable<void> running = call(std::move(out), std::move(r));
+    template <class Call, class Session>
+    static awaitable<void> run_handler(Call call, Session session, request r) {
+        awaitable<void> running = call(std::move(session), std::move(r));
         co_await std::move(running);
     }
 

@@ -3,6 +3,7 @@
 
 #include "catch.hpp"
 
+#include WEIR_ASIO(ip/tcp.hpp)
 #include WEIR_ASIO(post.hpp)
 
 #include <memory>
@@ -13,6 +14,15 @@ namespace net = weir::net;
 
 namespace {
 
+server_socket connected(event_loop& loop) {
+    net::ip::tcp::acceptor acceptor{loop.context, {net::ip::address_v4::loopback(), 0}};
+    net::ip::tcp::socket peer{loop.context};
+    peer.connect(acceptor.local_endpoint());
+    server_socket::accepted_type accepted{loop.context};
+    acceptor.accept(accepted);
+    return server_socket{std::move(accepted)};
+}
+
 template <class T>
 int size_of(linked_list<T>& list) {
     int n = 0;
@@ -22,28 +32,29 @@ int size_of(linked_list<T>& list) {
 
 }  // namespace
 
-TEST_CASE("event loop: a session is on its loop's list, and gives its place back when the connection ends",
-          "[server][event_loop]") {
-    const route_settings settings{weir::wait{}, weir::no_heartbeat{}, {}};
+TEMPLATE_TEST_CASE("event loop: a session is on its loop's list, and gives its place back when the connection ends",
+                   "[server][event_loop]", server_sse_core, server_ws_core) {
+    const route_settings settings{weir::wait{}, weir::no_heartbeat{}};
     connection_count count{0, [] {}};
     event_loop loop;
+    auto& list = loop.sessions(static_cast<TestType*>(nullptr));
     {
-        const counted_ptr session{
-            new server_session{server_socket{loop.context, net::ip::tcp::v4()}, settings, count.enter(), loop}};
-        CHECK(size_of(loop.sessions) == 1);
+        const counted_ptr session{new server_session<TestType>{connected(loop), settings, count.enter(), loop}};
+        CHECK(size_of(list) == 1);
+        CHECK(size_of(loop.event_streams) + size_of(loop.websockets) == 1);
         CHECK(count.value() == 1);
         session->terminate(weir::error::closed);
         CHECK(count.value() == 0);
-        CHECK(size_of(loop.sessions) == 1);
+        CHECK(size_of(list) == 1);
     }
-    CHECK(size_of(loop.sessions) == 0);
+    CHECK(size_of(list) == 0);
 }
 
 TEST_CASE("event loop: a connection is on its loop's list while it lives", "[server][event_loop]") {
     const http_limits limits;
     event_loop loop;
     {
-        const server_connection a{server_socket{loop.context, net::ip::tcp::v4()}, limits, "192.0.2.1", loop};
+        const server_connection a{connected(loop), limits, "192.0.2.1", loop};
         CHECK(size_of(loop.connections) == 1);
     }
     CHECK(size_of(loop.connections) == 0);

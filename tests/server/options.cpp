@@ -65,3 +65,23 @@ TEST_CASE("options: any policy may be a route's", "[server][options]") {
     const auto silent = o.heartbeat({.now = weir::time_point{} + 24h, .last_sent = {}, .last_received = {}});
     CHECK(std::get<weir::wait_until>(silent).at == weir::never);
 }
+
+TEST_CASE("options: a WebSocket's route allows its own pages, and bounds what comes and goes",
+          "[server][options][ws]") {
+    const weir::ws_options o;
+    CHECK(o.max_message_bytes == 1024 * 1024);
+    CHECK(o.max_pongs_per_second == 100);
+    CHECK(o.allowed_origins.empty());
+    CHECK(o.subprotocols.empty());
+    CHECK(o.stall_timeout == 30s);
+    CHECK(o.max_life == 0ms);
+    CHECK_FALSE(o.intercept);
+    CHECK(o.framing.deflate() == nullptr);
+    const weir::outbox_facts full{.bytes = 1024 * 1024, .messages = 1, .incoming_bytes = 1};
+    CHECK(o.backpressure(full) == weir::admission::wait);
+    const weir::time_point t0{};
+    const auto beat = o.heartbeat({.now = t0 + 30s, .last_sent = t0, .last_received = t0});
+    CHECK(std::holds_alternative<weir::beat>(beat));
+    const auto dead = o.heartbeat({.now = t0 + 40s, .last_sent = t0, .last_received = t0, .last_asked = t0 + 30s});
+    CHECK(std::holds_alternative<weir::give_up>(dead));
+}

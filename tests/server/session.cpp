@@ -11,11 +11,12 @@ using namespace std::chrono_literals;
 using weir::detail::route_policies;
 using weir::detail::route_settings;
 
-static_assert(weir::direct_stream<weir::detail::server_socket>, "the server's own sockets are on the fast path");
 static_assert(weir::backpressure_policy<route_policies> && weir::heartbeat_policy<route_policies>);
 static_assert(weir::stall_policy<route_policies>);
 static_assert(sizeof(route_policies) == sizeof(void*), "a session holds no policy of its own");
-static_assert(std::has_virtual_destructor_v<weir::detail::server_core_type>);
+static_assert(weir::message_framing_policy<route_policies>);
+static_assert(std::has_virtual_destructor_v<weir::detail::server_sse_core>);
+static_assert(std::has_virtual_destructor_v<weir::detail::server_ws_core>);
 
 TEST_CASE("session: the policies are the route's, by reference", "[server][session]") {
     route_settings settings{weir::refuse{.max_messages = 1}, weir::no_heartbeat{}, {.patience = 0ms}};

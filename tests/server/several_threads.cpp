@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/raw_websocket.hpp"
 #include "support/running_server.hpp"
 
 using namespace std::chrono_literals;
@@ -29,6 +30,7 @@ using weir::awaitable;
 using weir::request;
 using weir::response;
 using weir::sse_session;
+using weir::ws_session;
 
 namespace {
 
@@ -200,5 +202,35 @@ TEST_CASE("threads: destroyed with streams on every loop", "[server][threads]") 
         }
         server.destroy();
         for (auto& client : clients) CHECK_NOTHROW(client.read_to_end());
+    }
+}
+
+TEST_CASE("threads: WebSockets on every loop, echoed, drained and cut", "[server][ws][threads]") {
+    for (int round = 0; round < 5; ++round) {
+        running_server server{{.threads = loops}};
+        server->ws("/coroutine", [](ws_session ws) -> awaitable<void> {
+            while (auto message = co_await ws.async_receive()) co_await ws.async_send(*message);
+        });
+        server->ws("/call", [](ws_session ws) {
+            auto self = std::make_shared<ws_session>(std::move(ws));
+            self->on_message([self](weir::ws_message m) { self->send(m); });
+        });
+        server.start();
+        at_once(4, [&](std::size_t worker) {
+            for (int i = 0; i < 10; ++i) {
+                test::raw_websocket client{server, i % 2 == 0 ? "/coroutine" : "/call"};
+                const std::string text = std::to_string(worker) + '-' + std::to_string(i);
+                client.send_text(text);
+                if (client.read() != test::text(text)) throw std::runtime_error("another's answer");
+                if (i % 3 == 0) client.bytes().reset();
+                if (i % 3 == 1) client.close().read_close();
+            }
+        });
+        std::vector<test::raw_websocket> left;
+        for (std::size_t i = 0; i < 2 * loops; ++i) left.emplace_back(server, "/call");
+        if (round % 2 == 0) server->drain({.over = 0ms, .deadline = 50ms});
+        if (round % 2 == 1) server->stop();
+        server.join();
+        server.destroy();
     }
 }

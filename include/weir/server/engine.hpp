@@ -12,10 +12,11 @@
 #include <weir/server/connection_count.hpp>
 #include <weir/server/event_loop.hpp>
 #include <weir/server/jitter.hpp>
+#include <weir/server/opening.hpp>
 #include <weir/server/options.hpp>
+#include <weir/server/reporter.hpp>
 #include <weir/server/route.hpp>
-#include <weir/server/session.hpp>
-#include <weir/sse/handshake.hpp>
+#include <weir/server/stream.hpp>
 
 #include WEIR_ASIO(awaitable.hpp)
 #include WEIR_ASIO(co_spawn.hpp)
@@ -48,6 +49,7 @@ class engine {
 public:
     explicit engine(server_options options)
         : options_(std::move(options)),
+          report_(options_.on_error),
           limits_{options_.head, options_.max_body_bytes, options_.request_time, options_.idle_time,
                   options_.write_time},
           count_(options_.max_connections, [this] { finish_if_drained(); }) {
@@ -58,7 +60,11 @@ public:
     ~engine();
 
     void add(std::string_view method, endpoint target);
-    void add(std::shared_ptr<const sse_route> route);
+    void add(std::shared_ptr<const sse_route> route) {
+        // The handshake answers every method: with a session, or with the refusal that fits.
+        add({}, endpoint{route->pattern, {}, route, {}});
+    }
+    void add(std::shared_ptr<const ws_route> route) { add({}, endpoint{route->pattern, {}, {}, route}); }
     std::uint16_t listen(const listen_options& options);
     void run();
     void drain(drain_options options);
@@ -71,40 +77,27 @@ public:
     std::size_t threads() const noexcept { return loops_.size(); }
     std::size_t connections() const noexcept { return count_.value(); }
 
-    /// Tells the application of an exception that left one of its handlers.
-    void report(std::string_view route, std::exception_ptr failure) const noexcept;
-    /// As report(), unless the exception only says that the handler's stream has ended.
-    void report_unless_ended(std::string_view route, std::exception_ptr failure, const server_core_type& stream) const;
+    /// What becomes of exceptions that leave the application's handlers.
+    const reporter& report() const noexcept { return report_; }
 
 private:
     using slot = connection_count::slot;
+    using accepted_socket = server_socket::accepted_type;
 
     struct listener {
         net::ip::tcp::acceptor acceptor;
         net::steady_timer pause;
+        std::shared_ptr<const layer_factory> layers;
     };
 
     enum class next_step { read_again, finish, handed_over };
-    struct reply {
-        std::string bytes;
-        bool keep_alive;
-    };
 
     void accept_next(listener& from);
-    void on_accepted(event_loop& on, server_socket socket);
-    net::awaitable<void> serve(event_loop& on, server_socket socket, slot place);
+    void on_accepted(event_loop& on, const listener& from, accepted_socket socket);
+    net::awaitable<void> serve(event_loop& on, const listener& from, accepted_socket accepted, slot place);
     net::awaitable<next_step> answer(event_loop& on, server_connection& connection, slot& place);
     net::awaitable<std::optional<reply>> dispatch(event_loop& on, server_connection& connection,
                                                   http::request_builder& request, slot& place);
-    std::optional<reply> open_stream(event_loop& on, server_connection& connection, const request& request,
-                                     const sse_route& route, slot& place);
-    std::optional<response> intercept(const sse_route& route, const request& request) const;
-    // To be asked once the answer is known: the drain may have begun meanwhile. What HTTP/1.0 called keep-alive is not
-    // spoken.
-    http::response_options answer_options(const request& request) const {
-        const bool keep = request.view().version == http::version::http_1_1 && request.view().keep_alive();
-        return {.keep_alive = keep && !draining_, .head_only = request.method() == "HEAD"};
-    }
     static std::string refusal(error why, std::string_view allow, http::response_options how);
     net::awaitable<response> call(const endpoint& target, const request& request) const;
     void run_loop(std::size_t i) noexcept;
@@ -113,10 +106,11 @@ private:
     void finish_if_drained() noexcept;
 
     server_options options_;
+    const reporter report_;
     http_limits limits_;
-    std::atomic<bool> draining_{false}, failed_{false};
+    drain_state drain_;
+    std::atomic<bool> failed_{false};
     std::exception_ptr failure_;  // what ended the run; written by whoever set failed_
-    milliseconds drain_over_{};   // set before draining_
     connection_count count_;
     std::vector<std::unique_ptr<event_loop>> loops_;
     http::router<endpoint> router_;  // after the loops: handlers may hold sessions
@@ -128,9 +122,11 @@ private:
 
 // In this order because handlers may keep sessions in their own state: those find nothing left to do.
 inline engine::~engine() {
-    draining_ = false;  // nobody waits for the connections that end here
+    drain_.begun = false;  // nobody waits for the connections that end here
     for (const auto& on : loops_) {
-        on->sessions.for_each([](server_session& session) { session.terminate(error::closed); });
+        const auto end = [](auto& session) { session.terminate(error::closed); };
+        on->event_streams.for_each(end);
+        on->websockets.for_each(end);
     }
     for (const auto& on : loops_) on->context.abandon_handlers();
 }
@@ -145,16 +141,11 @@ inline void engine::add(std::string_view method, endpoint target) {
     }
 }
 
-inline void engine::add(std::shared_ptr<const sse_route> route) {
-    // The handshake answers every method: with a stream, or with the refusal that fits.
-    add({}, endpoint{route->pattern, {}, route});
-}
-
 inline std::uint16_t engine::listen(const listen_options& options) {
     const net::ip::tcp::endpoint local{net::ip::make_address(options.address), options.port};
     auto& context = loops_.front()->context;
     auto fresh = std::make_unique<listener>(
-        listener{net::ip::tcp::acceptor{context, local.protocol()}, net::steady_timer{context}});
+        listener{net::ip::tcp::acceptor{context, local.protocol()}, net::steady_timer{context}, options.tls});
     fresh->acceptor.set_option(net::ip::tcp::acceptor::reuse_address{true});
     fresh->acceptor.bind(local);
     fresh->acceptor.listen(options.backlog);
@@ -165,7 +156,8 @@ inline std::uint16_t engine::listen(const listen_options& options) {
 inline void engine::run() {
     if (listeners_.empty()) throw std::logic_error("weir: run() without listen()");
     if (options_.handle_signals) wait_for_signal();
-    for (const auto& on : loops_) server_socket{on->context};  // what needs descriptors is made while there are some
+    for (const auto& on : loops_)
+        server_socket::accepted_type{on->context};  // what needs descriptors is made while there are some
     for (const auto& from : listeners_) accept_next(*from);
     std::vector<net::executor_work_guard<net::io_context::executor_type>> work;
     for (const auto& on : loops_) work.push_back(net::make_work_guard(on->context.get_executor()));
@@ -192,9 +184,9 @@ inline void engine::run_loop(std::size_t i) noexcept {
 
 inline void engine::accept_next(listener& from) {
     event_loop& on = *loops_[next_loop_++ % loops_.size()];
-    from.acceptor.async_accept(on.context.get_executor(), [this, &from, &on](error_code ec, server_socket socket) {
+    from.acceptor.async_accept(on.context.get_executor(), [this, &from, &on](error_code ec, accepted_socket socket) {
         if (!from.acceptor.is_open()) return;
-        if (!ec) on_accepted(on, std::move(socket));
+        if (!ec) on_accepted(on, from, std::move(socket));
         if (!ec || ec == net::error::connection_aborted) return accept_next(from);
         // Out of descriptors or memory: the connection waits in the backlog until some are given back.
         from.pause.expires_after(milliseconds{50});
@@ -204,23 +196,26 @@ inline void engine::accept_next(listener& from) {
     });
 }
 
-inline void engine::on_accepted(event_loop& on, server_socket socket) {
+inline void engine::on_accepted(event_loop& on, const listener& from, accepted_socket socket) {
     slot place = count_.enter();
     // Closed without an answer: browsers retry a failed connection, and would give an event stream up after a 503.
     if (!place) return;
-    net::co_spawn(on.context, serve(on, std::move(socket), std::move(place)), [this](std::exception_ptr failure) {
-        if (failure) report("(connection)", failure);
+    net::co_spawn(on.context, serve(on, from, std::move(socket), std::move(place)), [this](std::exception_ptr failure) {
+        if (failure) report_("(connection)", failure);
     });
 }
 
 // ---- serving ----
 
-inline net::awaitable<void> engine::serve(event_loop& on, server_socket socket, slot place) {
+// Begins on the loop's own thread, and makes the socket one of the loop's there.
+inline net::awaitable<void> engine::serve(event_loop& on, const listener& from, accepted_socket accepted, slot place) {
+    server_socket socket{std::move(accepted)};
     error_code ec;
     const auto remote = socket.remote_endpoint(ec);
     if (ec) co_return;
     disable_nagle(socket);
-    server_connection connection{std::move(socket), limits_, remote.address().to_string(), on};
+    server_stream stream{std::move(socket), from.layers ? from.layers->make() : nullptr};
+    server_connection connection{std::move(stream), limits_, remote.address().to_string(), on};
     next_step next = next_step::read_again;
     while (next == next_step::read_again) next = co_await answer(on, connection, place);
     if (next == next_step::finish) co_await connection.finish();
@@ -237,28 +232,29 @@ inline net::awaitable<engine::next_step> engine::answer(event_loop& on, server_c
     const std::optional<reply> out = co_await dispatch(on, connection, request, place);
     if (!out) co_return next_step::handed_over;
     const error written = co_await connection.write(out->bytes);
-    const bool go_on = written == error::none && out->keep_alive && !draining_;
+    const bool go_on = written == error::none && out->keep_alive && !drain_.begun;
     co_return go_on ? next_step::read_again : next_step::finish;
 }
 
-inline net::awaitable<std::optional<engine::reply>> engine::dispatch(event_loop& on, server_connection& connection,
-                                                                     http::request_builder& builder, slot& place) {
+inline net::awaitable<std::optional<reply>> engine::dispatch(event_loop& on, server_connection& connection,
+                                                             http::request_builder& builder, slot& place) {
     const request& request = builder.get();
     const auto found = router_.find(request.method(), request.path());
+    opening session{on, connection, request, place, drain_, report_};
     std::optional<reply> out;
     if (found.error != error::none) {
-        const auto how = answer_options(request);
+        const auto how = session.response_options();
         out = reply{refusal(found.error, found.allow, how), how.keep_alive};
         co_return out;
     }
     builder.set_parameters(found.parameters);
-    if (found.value->stream) {
-        out = open_stream(on, connection, request, *found.value->stream, place);
+    if (found.value->stream || found.value->websocket) {
+        out = found.value->stream ? session.open(*found.value->stream) : session.open(*found.value->websocket);
         co_return out;
     }
     // GCC 12 destroys a temporary twice if an await is part of the expression that makes it: names, not temporaries.
     const response answered = co_await call(*found.value, request);
-    const auto how = answer_options(request);
+    const auto how = session.response_options();
     out = reply{http::serialize(answered, how), how.keep_alive};
     co_return out;
 }
@@ -274,76 +270,9 @@ inline net::awaitable<response> engine::call(const endpoint& target, const reque
     try {
         answered = co_await target.plain(request);
     } catch (...) {
-        report(target.pattern, std::current_exception());
+        report_(target.pattern, std::current_exception());
     }
     co_return answered;
-}
-
-// Nothing: the connection is a stream's now.
-inline std::optional<engine::reply> engine::open_stream(event_loop& on, server_connection& connection,
-                                                        const request& request, const sse_route& route, slot& place) {
-    const auto how = answer_options(request);
-    sse::accept_options accept = route.accept_options();
-    accept.keep_alive = how.keep_alive;
-    if (auto instead = intercept(route, request)) {
-        for (const auto& [name, value] : sse::cors_fields(request.view(), accept)) {
-            instead->fields.emplace_back(name, value);
-        }
-        return reply{http::serialize(*instead, how), how.keep_alive};
-    }
-    const sse::handshake_result result = sse::handshake(request.view(), accept);
-    if (result.refusal != error::none) return reply{result.response, result.keep_alive};
-    const counted_ptr core{new server_session{connection.release(), route.settings, std::move(place), on}};
-    core->accept(result);
-    if (draining_) {
-        // Not a 503, which would make browsers give up: "come back later" is a stream that ends. WHATWG HTML §9.2.3
-        core->close(error::draining, retry_message(core->framing(), drain_over_));
-        return std::nullopt;
-    }
-    const milliseconds life = route.options.max_life;
-    if (life != life.zero()) core->expire_at(later(core->now(), life - random_up_to(life / 5)));
-    try {
-        route.start(counted_ptr<server_core_type>{core}, request);
-    } catch (...) {
-        report(route.pattern, std::current_exception());
-    }
-    return std::nullopt;
-}
-
-inline std::optional<response> engine::intercept(const sse_route& route, const request& request) const {
-    // A preflight carries no credentials to be looked at. Fetch, CORS protocol
-    if (!route.options.intercept || request.method() == "OPTIONS") return std::nullopt;
-    try {
-        return route.options.intercept(request);
-    } catch (...) {
-        report(route.pattern, std::current_exception());
-    }
-    return response{.status = 500, .body = "500 Internal Server Error\n"};
-}
-
-inline void engine::report_unless_ended(std::string_view route, std::exception_ptr failure,
-                                        const server_core_type& stream) const {
-    if (!failure) return;
-    try {
-        std::rethrow_exception(failure);
-    } catch (const system_error& e) {
-        const error_code reason = stream.end_reason();
-        if (e.code() == condition::closed || (reason && e.code() == reason)) return;
-    } catch (...) {
-    }
-    report(route, failure);
-}
-
-inline void engine::report(std::string_view route, std::exception_ptr failure) const noexcept {
-    if (options_.on_error) return options_.on_error(route, failure);
-    try {
-        std::rethrow_exception(failure);
-    } catch (const std::exception& e) {
-        std::fprintf(stderr, "weir: handler of %.*s: %s\n", static_cast<int>(route.size()), route.data(), e.what());
-    } catch (...) {
-        std::fprintf(stderr, "weir: handler of %.*s: unknown exception\n", static_cast<int>(route.size()),
-                     route.data());
-    }
 }
 
 // ---- draining ----
@@ -361,9 +290,9 @@ inline void engine::wait_for_signal() {
 
 inline void engine::drain(drain_options options) {
     net::post(context(0), [this, options] {
-        if (draining_) return;
-        drain_over_ = options.over;
-        draining_ = true;
+        if (drain_.begun) return;
+        drain_.over = options.over;
+        drain_.begun = true;
         for (const auto& from : listeners_) {
             error_code ignored;
             static_cast<void>(from->acceptor.close(ignored));
@@ -379,7 +308,7 @@ inline void engine::drain(drain_options options) {
 
 // One turn later: handlers that learn only now that their session has ended get theirs.
 inline void engine::finish_if_drained() noexcept {
-    if (!draining_ || count_.value() != 0) return;
+    if (!drain_.begun || count_.value() != 0) return;
     for (const auto& on : loops_) {
         net::io_context& context = on->context;
         net::post(context, [&context] { net::post(context, [&context] { context.stop(); }); });
@@ -388,9 +317,9 @@ inline void engine::finish_if_drained() noexcept {
 
 inline void engine::drain_loop(event_loop& on, const drain_options& options) {
     on.connections.for_each([](server_connection& connection) { connection.close_if_idle(); });
-    on.sessions.for_each([&](server_session& session) {
-        session.close(error::draining, retry_message(session.framing(), options.over));
-    });
+    on.event_streams.for_each(
+        [&](auto& session) { session.close(error::draining, retry_message(session.framing(), options.over)); });
+    on.websockets.for_each([](auto& session) { session.close(error::draining); });
 }
 
 }  // namespace weir::detail

@@ -9,6 +9,7 @@
 #include <weir/server/connection_count.hpp>
 #include <weir/server/linked_list.hpp>
 #include <weir/server/session.hpp>
+#include <weir/server/stream.hpp>
 
 #include WEIR_ASIO(io_context.hpp)
 
@@ -25,27 +26,33 @@ struct loop_context : net::io_context {
     void abandon_handlers() { net::execution_context::shutdown(); }
 };
 
+template <class Core>
 struct server_session;
 struct server_connection;
 
 /// Run by one thread. The lists are that thread's, and outlive the context.
 struct event_loop {
-    linked_list<server_session> sessions;
+    linked_list<server_session<server_sse_core>> event_streams;
+    linked_list<server_session<server_ws_core>> websockets;
     linked_list<server_connection> connections;
     loop_context context{1};
+
+    auto& sessions(server_sse_core*) noexcept { return event_streams; }
+    auto& sessions(server_ws_core*) noexcept { return websockets; }
 };
 
 /// A session that is on its loop's list and has a place among the connections.
-struct server_session final : server_core_type, linked_list<server_session>::hook {
-    server_session(server_socket socket, const route_settings& settings, connection_count::slot taken, event_loop& on)
-        : server_core_type(std::move(socket), policy_set{route_policies{&settings}}), place(std::move(taken)) {
-        on.sessions.add(*this);
+template <class Core>
+struct server_session final : Core, linked_list<server_session<Core>>::hook {
+    server_session(server_stream stream, const route_settings& settings, connection_count::slot taken, event_loop& on)
+        : Core(std::move(stream), policy_set{route_policies{&settings}}), place(std::move(taken)) {
+        on.sessions(static_cast<Core*>(nullptr)).add(*this);
     }
     ~server_session() override { linked_list<server_session>::remove(*this); }
 
     // The place is free when the connection ends, however long the application keeps the session.
     void close_transport() noexcept override {
-        server_core_type::close_transport();
+        Core::close_transport();
         place = {};
     }
 
@@ -53,9 +60,9 @@ struct server_session final : server_core_type, linked_list<server_session>::hoo
 };
 
 /// A connection that is on its loop's list, until it ends or becomes a session's.
-struct server_connection final : http_connection<server_socket>, linked_list<server_connection>::hook {
-    server_connection(server_socket socket, const http_limits& limits, std::string remote, event_loop& on)
-        : http_connection(std::move(socket), limits, std::move(remote)) {
+struct server_connection final : http_connection<server_stream>, linked_list<server_connection>::hook {
+    server_connection(server_stream stream, const http_limits& limits, std::string remote, event_loop& on)
+        : http_connection(std::move(stream), limits, std::move(remote)) {
         on.connections.add(*this);
     }
     ~server_connection() { linked_list<server_connection>::remove(*this); }

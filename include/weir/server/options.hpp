@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,10 @@
 #include <vector>
 
 namespace weir {
+
+namespace detail {
+class layer_factory;
+}
 
 /// How a server ends its streams.
 struct drain_options {
@@ -49,6 +54,9 @@ struct listen_options {
     std::string address = "127.0.0.1";  ///< "0.0.0.0" or "::" for every interface
     std::uint16_t port = 8080;          ///< 0: the system chooses
     int backlog = 4096;
+    /// https: weir::tls_options{...} of weir/tls.hpp. Absent: http. A handshake has request_time, first request
+    /// included.
+    std::shared_ptr<const detail::layer_factory> tls{};
 };
 
 /// One route's event streams.
@@ -69,6 +77,25 @@ struct sse_options {
     milliseconds max_life{};
     /// Looks at each request but OPTIONS first; a response it returns is sent instead of a stream, with the CORS fields
     /// of the route: 401, or 204 to tell browsers not to come back.
+    std::function<std::optional<response>(const request&)> intercept{};
+};
+
+/// One route's WebSockets.
+struct ws_options {
+    /// Of a message that is not read in pieces, after inflation; 0: no limit. See ws_limits.
+    std::size_t max_message_bytes = 1024 * 1024;
+    unsigned max_pongs_per_second = 100;
+    /// Origins whose pages may connect, beside the server's own: "https://app.example". See ws::accept_options.
+    std::vector<std::string> allowed_origins{};
+    std::vector<std::string> subprotocols{};                    ///< the preferred one first
+    std::vector<std::pair<std::string, std::string>> fields{};  ///< added to the 101
+    any_backpressure backpressure = wait{};
+    any_heartbeat heartbeat = ping_every{};
+    any_message_framing framing = plain_frames{};  ///< or deflate_frames{}, of weir/deflate.hpp
+    milliseconds stall_timeout{30'000};            ///< 0: off
+    /// Sessions are closed with 1001 after 80 to 100 % of this; 0: off.
+    milliseconds max_life{};
+    /// Looks at each request first; a response it returns is sent instead of a 101: 401, say.
     std::function<std::optional<response>(const request&)> intercept{};
 };
 

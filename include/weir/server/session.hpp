@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// The type of the sessions that a server makes: its own socket, and policies by reference to their route's.
+// The type of the sessions that a server makes: its own stream, and policies by reference to their route's.
 // Layer: server.
 
-#include <weir/config.hpp>
 #include <weir/io/sse_core.hpp>
+#include <weir/io/ws_core.hpp>
 #include <weir/policy/any_policy.hpp>
 #include <weir/policy/stall.hpp>
+#include <weir/server/stream.hpp>
 
-#include WEIR_ASIO(io_context.hpp)
-#include WEIR_ASIO(ip/tcp.hpp)
+#include <memory>
 
 namespace weir::detail {
-
-/// The server's own socket type: it names its executor's type, which makes it smaller and faster than tcp::socket.
-using server_socket = net::basic_stream_socket<net::ip::tcp, net::io_context::executor_type>;
 
 /// What the sessions of one route decide with.
 struct route_settings {
     any_backpressure backpressure;
     any_heartbeat heartbeat;
-    stall_after stall;
+    stall_after stall{};
+    any_message_framing framing = plain_frames{};
 };
 
 /// All policies of a server's session: a reference to its route's, which the server keeps.
@@ -32,9 +30,14 @@ struct route_policies {
     admission operator()(const outbox_facts& facts) const noexcept { return route->backpressure(facts); }
     heartbeat_decision operator()(const liveness& facts) const noexcept { return route->heartbeat(facts); }
     stall_decision operator()(const progress& facts) const noexcept { return route->stall(facts); }
+    const ws::deflate_options* deflate() const noexcept { return route->framing.deflate(); }
+    std::unique_ptr<ws::message_codec> make_codec(ws::role self, const ws::deflate_agreement& agreed) const {
+        return route->framing.make_codec(self, agreed);
+    }
 };
 
-/// The session behind weir::sse_session.
-using server_core_type = sse_core<server_socket, route_policies>;
+/// The sessions behind weir::sse_session and weir::ws_session.
+using server_sse_core = sse_core<server_stream, route_policies>;
+using server_ws_core = ws_core<server_stream, route_policies>;
 
 }  // namespace weir::detail
