@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// What an idle event stream costs: memory per session, by part. idle [sessions]
+// What an idle session costs: memory each, by kind of session and of socket. idle [sessions]
 //
-// A server in a process of its own, this process as its clients. Twice: with weir, and with a server that does nothing
-// but wait for readability on each socket, which is what Asio itself costs. The difference is weir's. Linux and glibc.
+// A server in a process of its own, this process as its clients, once for each row. The first row does nothing but wait
+// for readability on each socket, which is what Asio itself costs; in the rows with tcp::socket the difference to it is
+// weir's. Linux and glibc.
 
+#include <weir/http/request_parser.hpp>
 #include <weir/server.hpp>
 
 #include <asio/read_until.hpp>
@@ -19,6 +21,7 @@
 #include <cstdlib>
 #include <deque>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,17 +68,55 @@ void tell_memory_on_signal(asio::signal_set& signal, int to) {
     });
 }
 
+using bare_socket = asio::basic_stream_socket<tcp, asio::io_context::executor_type>;
+
+// A server of sessions on Asio's own socket type, which names its executor's type.
+template <class Session>
+struct own_server {
+    asio::io_context context{1};
+    tcp::acceptor acceptor{context, {asio::ip::address_v4::loopback(), 0}};
+    std::deque<Session> sessions;
+
+    void accept_next() {
+        acceptor.async_accept(context.get_executor(), [this](std::error_code ec, bare_socket socket) {
+            if (ec) die("accept");
+            begin(std::make_shared<bare_socket>(std::move(socket)));
+            accept_next();
+        });
+    }
+    void begin(std::shared_ptr<bare_socket> socket) {
+        socket->async_wait(bare_socket::wait_read, [this, socket](std::error_code) {
+            std::string head(4096, '\0');
+            head.resize(socket->read_some(asio::buffer(head)));
+            weir::http::request_parser parser;
+            parser.parse(head);
+            sessions.emplace_back(std::move(*socket));
+            if (sessions.back().accept(parser.request()) != weir::error::none) die("handshake");
+        });
+    }
+};
+
+template <class Session>
+void tcp_socket_server(int to) {
+    own_server<Session> server;
+    asio::signal_set signal{server.context, SIGUSR1};
+    tell_memory_on_signal(signal, to);
+    tell(to, server.acceptor.local_endpoint().port());
+    server.accept_next();
+    server.context.run();
+}
+
 void weir_server(int to) {
     weir::server app{{.handle_signals = false}};
-    std::deque<weir::sse_session> sessions;
-    app.sse("/", [&sessions](weir::sse_session session) { sessions.push_back(std::move(session)); });
+    std::deque<weir::sse_session> event_streams;
+    std::deque<weir::ws_session> websockets;
+    app.sse("/sse", [&](weir::sse_session session) { event_streams.push_back(std::move(session)); });
+    app.ws("/ws", [&](weir::ws_session session) { websockets.push_back(std::move(session)); });
     asio::signal_set signal{app.context(), SIGUSR1};
     tell_memory_on_signal(signal, to);
     tell(to, app.listen({.port = 0}));
     app.run();
 }
-
-using bare_socket = asio::basic_stream_socket<tcp, asio::io_context::executor_type>;
 
 void accept_bare(tcp::acceptor& acceptor, asio::io_context& context, std::deque<bare_socket>& sockets) {
     acceptor.async_accept(context.get_executor(), [&](std::error_code ec, bare_socket accepted) {
@@ -131,16 +172,20 @@ memory ask(pid_t server, int from) {
     return hear<memory>(from);
 }
 
-void open_stream(tcp::socket& socket, const tcp::endpoint& server) {
-    static const std::string_view request = "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
+void open_session(tcp::socket& socket, const tcp::endpoint& server, bool websocket) {
+    static const std::string_view event_stream =
+        "GET /sse HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
+    static const std::string_view upgrade =
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     socket.connect(server);
-    asio::write(socket, asio::buffer(request));
+    asio::write(socket, asio::buffer(websocket ? upgrade : event_stream));
     std::string answer;
-    // The head, and the comment after it: by then the server has nothing left to do.
-    asio::read_until(socket, asio::dynamic_buffer(answer), ":\n\n");
+    // The head, and for an event stream the comment after it: by then the server has nothing left to do.
+    asio::read_until(socket, asio::dynamic_buffer(answer), websocket ? "\r\n\r\n" : ":\n\n");
 }
 
-result measure(void (*run)(int), std::size_t sessions) {
+result measure(void (*run)(int), bool websocket, std::size_t sessions) {
     int channel[2];
     if (pipe(channel) != 0) die("pipe");
     const pid_t server = fork();
@@ -154,11 +199,11 @@ result measure(void (*run)(int), std::size_t sessions) {
     std::vector<tcp::socket> sockets;
     sockets.reserve(sessions + 100);
     // A hundred to warm up pools and tables, which are not a session's.
-    for (int i = 0; i != 100; ++i) open_stream(sockets.emplace_back(context), address);
+    for (int i = 0; i != 100; ++i) open_session(sockets.emplace_back(context), address, websocket);
 
     const memory before = ask(server, channel[0]);
     const double kernel_before = kernel_memory();
-    for (std::size_t i = 0; i != sessions; ++i) open_stream(sockets.emplace_back(context), address);
+    for (std::size_t i = 0; i != sessions; ++i) open_session(sockets.emplace_back(context), address, websocket);
     const memory after = ask(server, channel[0]);
     const double kernel_after = kernel_memory();
 
@@ -179,12 +224,24 @@ int main(int argc, char** argv) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
 
-    const result bare = measure(&bare_server, sessions);
-    const result with = measure(&weir_server, sessions);
-    std::printf("idle event streams, %zu of them, bytes each\n", sessions);
-    std::printf("  %-34s %8.0f\n", "weir: session, its handle, its wheel", with.heap - bare.heap);
-    std::printf("  %-34s %8.0f\n", "Asio: socket, reactor, pending wait", bare.heap);
-    std::printf("  %-34s %8.0f   (budget 768)\n", "user space, heap", with.heap);
-    std::printf("  %-34s %8.0f\n", "user space, resident", with.resident);
-    std::printf("  %-34s %8.0f\n", "kernel, both ends of the connection", with.kernel);
+    using event_stream = weir::sse_stream<bare_socket>;
+    using websocket = weir::ws_stream<bare_socket>;
+    struct row {
+        const char* what;
+        void (*server)(int);
+        bool websocket;
+        int budget;
+    };
+    const row rows[] = {
+        {"Asio: a socket with a wait", &bare_server, false, 0},
+        {"event stream on tcp::socket", &tcp_socket_server<event_stream>, false, 768},
+        {"WebSocket on tcp::socket", &tcp_socket_server<websocket>, true, 896},
+        {"event stream of weir::server", &weir_server, false, 300},
+        {"WebSocket of weir::server", &weir_server, true, 450},
+    };
+    std::printf("idle sessions, %zu of each, bytes for one: heap, budget, resident; kernel, both ends\n", sessions);
+    for (const row& r : rows) {
+        const result each = measure(r.server, r.websocket, sessions);
+        std::printf("  %-30s %6.0f %6d %6.0f %8.0f\n", r.what, each.heap, r.budget, each.resident, each.kernel);
+    }
 }

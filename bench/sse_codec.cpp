@@ -8,10 +8,10 @@
 
 #include <benchmark/benchmark.h>
 
+#include "ratios.hpp"
+
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <map>
 #include <string>
@@ -20,6 +20,7 @@
 
 namespace {
 
+using bench::count_bytes;
 using weir::sse::framing;
 
 constexpr std::size_t one_piece = 0;
@@ -29,10 +30,6 @@ std::string text_of(std::size_t size, std::size_t lines) {
     std::string text(size, 'x');
     for (std::size_t i = 1; i < lines; ++i) text[i * size / lines] = '\n';
     return text;
-}
-
-void count_bytes(benchmark::State& state, std::size_t bytes) {
-    state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(bytes));
 }
 
 void copy(benchmark::State& state, const std::string& bytes) {
@@ -100,31 +97,6 @@ std::string stream_of(std::size_t data_size, std::size_t total) {
     return stream;
 }
 
-/// Prints as the console does, and at the end each benchmark's speed divided by that of its memcpy.
-class ratio_reporter : public benchmark::ConsoleReporter {
-public:
-    void ReportRuns(const std::vector<Run>& runs) override {
-        ConsoleReporter::ReportRuns(runs);
-        for (const Run& run : runs) speeds_[run.benchmark_name()] = run.counters.at("bytes_per_second");
-    }
-
-    void Finalize() override {
-        ConsoleReporter::Finalize();
-        std::printf("\n%-40s %12s %10s\n", "", "GB/s", "x memcpy");
-        for (const auto& [name, speed] : speeds_) print(name, speed);
-    }
-
-private:
-    void print(const std::string& name, double speed) const {
-        const std::size_t slash = name.find('/');
-        const auto memcpy_speed = speeds_.find("memcpy/" + name.substr(slash + 1, name.find(" in ") - slash - 1));
-        if (memcpy_speed == speeds_.end() || memcpy_speed->first == name) return;
-        std::printf("%-40s %12.2f %10.2f\n", name.c_str(), speed / 1e9, speed / memcpy_speed->second);
-    }
-
-    std::map<std::string, double> speeds_;
-};
-
 struct shape {
     std::string name;
     std::size_t size, lines;
@@ -164,7 +136,7 @@ int main(int argc, char** argv) {
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
     add_encoders();
     add_streams();
-    ratio_reporter reporter;
+    bench::ratio_reporter reporter;
     benchmark::RunSpecifiedBenchmarks(&reporter);
     benchmark::Shutdown();
 }
