@@ -27,7 +27,7 @@ async function open_demo(t) {
 
 test("the page loads without a complaint and every panel gets data", async (t) => {
     const { page, complaints } = await open_demo(t);
-    for (const line of ["line-live", "line-ticker"]) await page.waitForSelector(`#${line}[data-state=open]`);
+    for (const line of ["line-live", "line-ticker", "line-room"]) await page.waitForSelector(`#${line}[data-state=open]`);
     await text_of(page, "cpu-value", /^\d+ % of \d+ core/);
     await text_of(page, "mem-value", /iB of .*iB/);
     await text_of(page, "net-value", /loopback/);
@@ -79,6 +79,58 @@ test("the ticker survives a cut, and a killed and restarted server, with nothing
     const figure = async (name) => page.textContent(`#tick-${name}`);
     equal([await figure("missing"), await figure("duplicates"), await figure("reconnects")], ["0", "0", "2"], "missing, duplicates, reconnects");
     await page.waitForSelector("#line-live[data-state=open]");
+});
+
+/// A second page at the same demo.
+async function open_beside(demo) {
+    const page = await demo.page.context().browser().newPage();
+    page.on("console", (m) => { if (m.type() === "error" || m.type() === "warning") demo.complaints.push(m.text()); });
+    page.on("pageerror", (e) => demo.complaints.push(String(e)));
+    await page.goto(demo.process.url);
+    return page;
+}
+
+async function call_oneself(page, name) {
+    await page.waitForSelector("#line-room[data-state=open]");
+    await page.fill("#room-name", name);
+    await page.press("#room-name", "Enter");
+    await text_of(page, "room-members", new RegExp(name));
+}
+
+async function say(page, words) {
+    await page.fill("#room-text", words);
+    await page.click("#room-say");
+}
+
+test("the chat: two pages see each other, and who comes late sees what was said", async (t) => {
+    const demo = await open_demo(t), { page, complaints } = demo;
+    await call_oneself(page, "Ada");
+    const words = "<b>\"gr\u00fc\u00df\" \\ \ud83e\udda6</b>";
+    await say(page, words);
+    const beside = await open_beside(demo);
+    await call_oneself(beside, "Bob");
+    await text_of(beside, "room-log", /Ada/);
+    check((await beside.textContent("#room-log")).includes(words), "the late one sees what was said, as it was said");
+    await say(beside, "hello Ada");
+    await text_of(page, "room-log", /Bob has come[^]*Bobhello Ada/);
+    await beside.close();
+    await text_of(page, "room-log", /Bob has gone$/);
+    equal(await page.textContent("#room-members"), "Ada", "who is there");
+    equal(complaints, [], "console and requests");
+});
+
+test("the chat comes back after a restart, under the same name, and is told that the server is a new one", async (t) => {
+    const demo = await open_demo(t), { page } = demo;
+    await call_oneself(page, "Ada");
+    await say(page, "before");
+    await text_of(page, "room-log", /Adabefore/);
+    await stop(demo.process);
+    await page.waitForSelector("#line-room:not([data-state=open])");
+    demo.process = await start_demo(demo.port);
+    await text_of(page, "room-log", /Adabefore[^]*the server is a new one/);
+    await say(page, "after");
+    await text_of(page, "room-log", /Adabefore[^]*Adaafter$/);
+    equal(await page.textContent("#room-members"), "Ada", "who is there");
 });
 
 await run("demo");

@@ -61,6 +61,22 @@ export function equal(actual, expected, what) {
     if (a !== e) throw new Error(`${what}: expected ${e}, got ${a}`);
 }
 
+/// Runs `run_one(item)` for each of many, a few at a time, and fails with all that failed: `item.sentence` names them.
+export async function each(items, run_one, at_a_time = 6) {
+    const rest = [...items], failures = [];
+    const worker = async () => {
+        for (let item; (item = rest.shift());) {
+            try {
+                await run_one(item);
+            } catch (e) {
+                failures.push(`${item.sentence}: ${e.message ?? e}`);
+            }
+        }
+    };
+    await Promise.all(Array.from({ length: at_a_time }, worker));
+    if (failures.length) throw new Error(`${failures.length} of ${items.length} failed\n${failures.join("\n")}`);
+}
+
 const tests = [];
 /// Registers a test. `body` gets {defer}: what is deferred runs afterwards, last first, pass or fail.
 export function test(sentence, body) {
@@ -178,6 +194,50 @@ async function start_ready(name, program, args, env, ready) {
 export function start_server({ port = 0, args = [] } = {}) {
     return start_ready("weir_interop_server", process.env.WEIR_INTEROP_SERVER, ["--port", String(port), ...args], {},
                        (line) => Number(/^listening (\d+)$/.exec(line)?.[1]) || undefined);
+}
+
+/// weir_interop_ws_server: {port, url, ws_url}; with a certificate also {tls_port}.
+export async function start_ws_server({ args = [] } = {}) {
+    let tls_port;
+    const child = await start_ready("weir_interop_ws_server", process.env.WEIR_INTEROP_WS_SERVER, ["--port", "0", ...args], {}, (line) => {
+        const found = /^listening (\d+)(?: (\d+))?$/.exec(line);
+        if (found?.[2]) tls_port = Number(found[2]);
+        return Number(found?.[1]) || undefined;
+    });
+    return Object.assign(child, { ws_url: `ws://127.0.0.1:${child.port}`, tls_port });
+}
+
+/// examples/ws_echo.
+export function start_ws_echo(args = []) {
+    return start_ready("weir_ws_echo", process.env.WEIR_WS_ECHO, ["--port", "0", ...args], {},
+                       (line) => Number(/^ws:\/\/127\.0\.0\.1:(\d+)\/$/.exec(line)?.[1]) || undefined);
+}
+
+/// What a session that was asked for with `?key=` was told at its end; asks again and again until there is an end.
+export async function ending_of(server, key) {
+    for (;;) {
+        const { body } = await request(server, "GET", `/ended?key=${key}`);
+        if (body) return body;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+}
+
+/// Runs weir_interop_ws_client to its end: its lines.
+export async function run_ws_client(url, ...orders) {
+    const { code, out, err } = await finish(process.env.WEIR_INTEROP_WS_CLIENT, [url, ...orders.map(String)]);
+    check(err === "" && (code === 0 || out.startsWith("refused ")), `the client failed: ${code}\n${out}${err}`);
+    return out.trimEnd().split("\n");
+}
+
+/// A key and a certificate signed by itself for 127.0.0.1, as files: {key, certificate}.
+export async function make_certificate() {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "weir-certificate-"));
+    directories.add(directory);
+    const key = path.join(directory, "key.pem"), certificate = path.join(directory, "chain.pem");
+    const { code, err } = await finish(need_program("openssl"), ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+        "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]);
+    equal(code, 0, `openssl: ${err}`);
+    return { key, certificate };
 }
 
 /// weir_demo.
