@@ -21,12 +21,13 @@ trap finish EXIT
 
 # start <program> <argument>...: in the background; $url is the address that it prints first.
 start() {
+    rm -f "$out/first_line"
     mkfifo "$out/first_line"
     "$@" >"$out/first_line" &
     server=$!
     read -r url <"$out/first_line" || fail "$1 printed no address"
     case $url in
-        http://127.0.0.1:*) ;;
+        http://127.0.0.1:* | https://127.0.0.1:* | ws://127.0.0.1:*) ;;
         *) fail "$1 printed: $url" ;;
     esac
 }
@@ -69,6 +70,13 @@ wait_for() {
     until grep -q "$1" "$2" 2>/dev/null; do :; done
 }
 
+# talk <name> <url>: weir_ws_cat in the background; what it hears is in $out/<name>. Its input is a pipe, $out/to_<name>,
+# which is to be opened at once.
+talk() {
+    mkfifo "$out/to_$1"
+    "$folder/weir_ws_cat" "$2" <"$out/to_$1" >"$out/$1" 2>&1 &
+}
+
 same() {
     [ "$1" = "$2" ] || fail "expected:" "$2" "got:" "$1"
 }
@@ -95,6 +103,18 @@ data: second line"
         stop 0
         wait "$curl" || fail "curl: the stream was cut"
         grep -q '^retry: [0-9]*$' "$out/drained" || fail "no retry: before the end"
+        ;;
+    sse_tls)
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost \
+            -addext subjectAltName=IP:127.0.0.1 -keyout "$out/key.pem" -out "$out/chain.pem" 2>/dev/null ||
+            fail "openssl: no certificate"
+        program=$(cd "$folder" && pwd)/weir_sse_tls
+        cd "$out"
+        start "$program" 0 0
+        same "$(read_lines 4 "$url" --cacert chain.pem | tail -n 2)" "event: tick
+data: 1"
+        ! curl -sS "$url" 2>/dev/null || fail "a certificate signed by itself is trusted"
+        stop 0
         ;;
     sse_embed)
         start "$folder/weir_sse_embed" 0
@@ -163,6 +183,121 @@ data: [DONE]"
         until read_lines 4 "$url" | grep -q '^data: [2-9] opened, [1-9] heartbeats, [1-9] closed$'; do :; done
         stop 0
         ;;
+    ws_cat)
+        cat="$folder/weir_ws_cat"
+        start "$folder/weir_ws_echo" --port 0
+        same "$(printf 'one\n\nthree\nlost' | "$cat" "$url")" "one
+
+three"
+        # It waits for what it is told, longer than for what it says.
+        talk listener "$url"
+        exec 3>"$out/to_listener"
+        echo hello >&3
+        wait_for '^hello$' "$out/listener"
+        stop 0
+        wait_for '^ws_cat: closed with 1001' "$out/listener"
+        exec 3>&-
+        ! "$cat" "$url" </dev/null 2>"$out/error" || fail "connected to nothing"
+        grep -q '^ws_cat: Connection refused' "$out/error" || fail "no reason:" "$(cat "$out/error")"
+        ! "$cat" 2>/dev/null || fail "no usage"
+        ;;
+    ws_echo)
+        cat="$folder/weir_ws_cat"
+        start "$folder/weir_ws_echo" --port 0 --deflate --threads 2 --origin https://app.example
+        same "$(printf 'h\303\251llo\n2\n3\n' | "$cat" "$url")" "héllo
+2
+3"
+        same "$(echo anywhere | "$cat" "${url}some/where?else")" anywhere
+        # Sixteen mebibytes are let through, one byte more is not.
+        head -c 16777216 /dev/zero | tr '\0' x >"$out/long"
+        echo >>"$out/long"
+        "$cat" "$url" <"$out/long" | cmp - "$out/long" || fail "not the same"
+        same "$(printf x | cat - "$out/long" | "$cat" "$url" 2>&1)" "ws_cat: closed with 1009 message too large"
+        http=http${url#ws}
+        asked() {
+            status_of "$http" -H 'Upgrade: websocket' -H 'Connection: Upgrade' -H 'Sec-WebSocket-Version: 13' \
+                -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' "$@"
+        }
+        same "$(asked -H 'Origin: https://other.example')" 403
+        same "$(status_of "$http")" 426
+        stop 0
+        start "$folder/weir_ws_echo" --port 0 --max-message 4
+        same "$(printf 'four\nfive!\n' | "$cat" "$url" 2>&1)" "four
+ws_cat: closed with 1009 message too large"
+        stop 0
+        ! "$folder/weir_ws_echo" --port 65536 2>"$out/usage" || fail "an unknown port is accepted"
+        grep -q '^usage: ' "$out/usage" || fail "no usage"
+        ;;
+    ws_embed)
+        start "$folder/weir_ws_embed" 0
+        talk reader "$url"
+        exec 3>"$out/to_reader"
+        wait_for '^{"symbol":"WEIR","cents":10000}$' "$out/reader"
+        echo ACME >&3
+        wait_for '^{"symbol":"ACME","cents":[0-9]*}$' "$out/reader"
+        echo '"' >&3
+        wait_for '^ws_cat: closed with 4000 no such symbol$' "$out/reader"
+        exec 3>&-
+        http=http${url#ws}
+        same "$(status_of "$http/nothing")" 404
+        same "$(status_of "$http")" 426
+        stop 0
+        ;;
+    ws_chat)
+        start "$folder/weir_ws_chat" 0
+        curl -sS "$url" | grep -q '<title>weir: chat</title>' || fail "no page"
+        room=ws${url#http}rooms/lobby
+        talk ada "$room?name=Ada"
+        exec 3>"$out/to_ada"
+        wait_for '^{"type":"welcome","name":"Ada",.*"members":\["Ada"\]}$' "$out/ada"
+        echo 'say "hello"' >&3
+        wait_for '"id":1,.*"name":"Ada","text":"say \\"hello\\""}$' "$out/ada"
+        # Who comes late sees who is there, and what was said; a name that is taken gets a number.
+        talk late "$room?name=Ada"
+        exec 4>"$out/to_late"
+        wait_for '^{"type":"welcome","name":"Ada-2",.*"members":\["Ada","Ada-2"\]}$' "$out/late"
+        wait_for '"id":1,' "$out/late"
+        wait_for '^{"type":"joined","name":"Ada-2"}$' "$out/ada"
+        echo 'good bye' >&4
+        wait_for '"id":2,.*"name":"Ada-2","text":"good bye"}$' "$out/ada"
+        exec 4>&-
+        wait_for '^{"type":"left","name":"Ada-2"}$' "$out/ada"
+        # Rooms are apart.
+        same "$(printf '' | "$folder/weir_ws_cat" "${room}2?name=Bob" | grep -c Ada)" 0
+        # Limits: the name, the message, the pace.
+        same "$(status_of "${url}rooms/lobby?name=%0A")" 400
+        head -c 1001 /dev/zero | tr '\0' x >"$out/long"
+        echo >>"$out/long"
+        "$folder/weir_ws_cat" "$room?name=Bob" <"$out/long" 2>&1 | grep -q '^ws_cat: closed with 1009 ' || fail "too long"
+        for n in 1 2 3 4 5 6 7 8 9 10 11; do echo "$n" >&3; done
+        wait_for '^ws_cat: closed with 1008 too much at once$' "$out/ada"
+        exec 3>&-
+        stop 0
+        ;;
+    ws_pieces)
+        start "$folder/weir_ws_pieces" 0
+        same "$(printf 'a\n\n' | "$folder/weir_ws_cat" "$url/digest")" "af63dc4c8601ec8c 1
+cbf29ce484222325 0"
+        # A message larger than a route lets pass whole.
+        head -c 5242880 /dev/zero | tr '\0' x >"$out/long"
+        echo >>"$out/long"
+        "$folder/weir_ws_cat" "$url/digest" <"$out/long" | grep -q ' 5242880$' || fail "not taken whole"
+        talk counted "$url/count/100000"
+        reader=$!
+        exec 3>"$out/to_counted"
+        wait "$reader" || fail "not closed in good order"
+        same "$(cksum <"$out/counted")" "$( (seq 100000 | tr '\n' ' ' && echo) | cksum)"
+        exec 3>&-
+        stop 0
+        ;;
+    autobahn_client)
+        client="$folder/weir_autobahn_client"
+        start "$folder/../tests/weir_fuzzing_server"
+        "$client" "$url" --agent examined >"$out/progress" || fail "autobahn_client failed"
+        same "$(cat "$out/progress")" "4 of 4 cases, 3 closed in good order"
+        stop 0
+        ! "$client" "$url" 2>/dev/null || fail "nothing was examined, and that is no failure"
+        ;;
     readme)
         # The README's C++ is cut from the examples, "// ..." where lines are left out. Its programs have a fixed port.
         awk '
@@ -171,7 +306,8 @@ data: [DONE]"
                 sub(/^ /, "", text)
                 sub(/int argc, char\*\* argv/, "", text)
                 sub(/const std::uint16_t port = app.listen\(\{.port = wanted\}\)/, "app.listen({.port = 8080})", text)
-                return text ~ /^(#include <c|const auto wanted|std::(printf|fflush)|\/\/ sse_[a-z]+ \[port\])/ ? "" : text
+                sub(/const auto port = app.listen/, "app.listen", text)
+                return text ~ /^(#include <c|const auto wanted|std::(printf|fflush)|\/\/ (sse|ws)_[a-z]+ \[port\])/ ? "" : text
             }
             # Whether the lines of the block follow each other in the file; where it says so, at some distance.
             function found_in(file,    at, line, jump) {
@@ -196,7 +332,7 @@ data: [DONE]"
             /^```$/ && inside { inside = 0; check_block(); next }
             inside && tidied($0) != "" { block[++lines] = tidied($0) }
             END { exit faults || !blocks }
-        ' "${0%/*}"/../examples/*.cpp "${0%/*}/../README.md"
+        ' "${0%/*}"/../examples/*.cpp "${0%/*}"/../examples/demo/*.hpp "${0%/*}/../README.md"
         ;;
     sse_cat)
         cat="$folder/weir_sse_cat"

@@ -7,6 +7,7 @@
 //   POST /v1/chat/completions        a token stream in the form AI services use
 //   GET  /events/firehose/<policy>   more than an idle reader can take, under drop_oldest, keep_latest or close_slow
 //   POST /demo/cut                   ends the tickers, so that one sees browsers come back
+//   WS   /rooms/<room>?name=<name>   a chat, see chat.hpp
 
 #include <weir/server.hpp>
 
@@ -24,6 +25,7 @@
 #include <string_view>
 #include <utility>
 
+#include "chat.hpp"
 #include "connections.hpp"
 #include "json.hpp"
 #include "system_source.hpp"
@@ -32,16 +34,12 @@
 namespace demo {
 
 using namespace std::chrono_literals;
+using chat::unix_milliseconds;
 using weir::awaitable;
 using weir::sse_session;
 
 constexpr std::size_t outbox_limit = 1024 * 1024;
 constexpr auto tick = 500ms;
-
-std::int64_t unix_milliseconds() {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
 
 /// The number whose turn it is: every process that serves the ticker agrees on it, which is what makes it resumable.
 std::uint64_t current_number() { return static_cast<std::uint64_t>(unix_milliseconds() / tick.count()); }
@@ -52,8 +50,7 @@ const std::string& process_fields() {
     return fields;
 }
 
-connection_figures figures_of(const sse_session& out) {
-    const weir::session_stats stats = out.stats();
+connection_figures figures_of(const weir::session_stats& stats) {
     return {.messages = stats.messages_sent,
             .bytes = stats.bytes_sent,
             .dropped = stats.dropped.total(),
@@ -62,7 +59,7 @@ connection_figures figures_of(const sse_session& out) {
 }
 
 /// A row of the table that ends when the session does, and says why.
-connections::row open_row(connections& table, sse_session& out, std::string_view route, std::string_view label = {}) {
+connections::row open_row(connections& table, auto& out, std::string_view route, std::string_view label = {}) {
     weir::error_code ec;
     const auto peer = out.stream().remote_endpoint(ec);
     const std::string address = ec ? "gone" : peer.address().to_string() + ':' + std::to_string(peer.port());
@@ -79,7 +76,7 @@ awaitable<void> live(sse_session out, connections& table) {
                       ",\"version\":\"" WEIR_DEMO_VERSION "\",\"outbox_limit\":" + std::to_string(outbox_limit) + '}'});
     for (;;) {
         co_await out.async_sleep(500ms);
-        row.update(figures_of(out));
+        row.update(figures_of(out.stats()));
         out.send({.event = "system", .data = to_json(machine.read())});
         out.send({.event = "sessions", .data = table.to_json()});
     }
@@ -107,7 +104,7 @@ awaitable<void> ticker(sse_session out, connections& table) {
         for (; next <= now; ++next) {
             co_await out.async_send({.event = "tick", .id = weir::event_id(next), .data = std::to_string(next)});
         }
-        row.update(figures_of(out));
+        row.update(figures_of(out.stats()));
         co_await out.async_sleep(tick - std::chrono::milliseconds{unix_milliseconds() % tick.count()});
     }
     row.end("cut on request");
@@ -122,7 +119,7 @@ std::string chunk(std::string_view delta, std::string_view finish_reason) {
     return out += "}]}";
 }
 
-awaitable<void> chat(sse_session out, weir::request request, connections& table) {
+awaitable<void> answer(sse_session out, weir::request request, connections& table) {
     const auto row = open_row(table, out, "/v1/chat/completions");
     const auto question = json::last_message(request.body());
     if (!question) {
@@ -134,7 +131,7 @@ awaitable<void> chat(sse_session out, weir::request request, connections& table)
     for (std::string_view rest = answer_to(*question); !rest.empty();) {
         const std::string token = json::quoted(take_token(rest));
         co_await out.async_send({.data = chunk("{\"content\":" + token + '}', "null")});
-        row.update(figures_of(out));
+        row.update(figures_of(out.stats()));
         co_await out.async_sleep(40ms);
     }
     co_await out.async_send({.data = chunk("{}", "\"stop\"")});
@@ -160,9 +157,14 @@ awaitable<void> firehose(sse_session out, weir::request request, connections& ta
         for (int burst = 0; burst < 32; ++burst) {
             out.send({.event = "water", .data = payload, .key = keys[n++ % keys.size()]});
         }
-        row.update(figures_of(out));
+        row.update(figures_of(out.stats()));
         co_await out.async_sleep(50ms);
     }
+}
+
+void enter(weir::ws_session ws, const weir::request& request, connections& table, chat::rooms& rooms) {
+    const auto row = open_row(table, ws, request.path());
+    rooms.enter(std::move(ws), request, [row](const weir::session_stats& stats) { row.update(figures_of(stats)); });
 }
 
 /// A browser reads ahead into memory without bound, for a page that doesn't read, unless it is told not to store.
@@ -170,13 +172,13 @@ weir::sse_options torrent_options(weir::any_backpressure policy) {
     return {.fields = {{"Cache-Control", "no-cache, no-store, no-transform"}}, .backpressure = std::move(policy)};
 }
 
-void add_routes(weir::server& app, connections& table) {
+void add_routes(weir::server& app, connections& table, chat::rooms& rooms) {
     const auto again_soon = 1000ms;  // a demonstration should not keep one waiting
     app.sse("/events/live", [&](sse_session out) { return live(std::move(out), table); },
             {.retry = again_soon, .backpressure = weir::keep_latest{}});
     app.sse("/events/ticker", [&](sse_session out) { return ticker(std::move(out), table); }, {.retry = again_soon});
     app.sse("/v1/chat/completions",
-            [&](sse_session out, weir::request request) { return chat(std::move(out), std::move(request), table); },
+            [&](sse_session out, weir::request request) { return answer(std::move(out), std::move(request), table); },
             {.get = false, .post = true});
 
     const auto torrent = [&](sse_session out, weir::request request) {
@@ -190,6 +192,10 @@ void add_routes(weir::server& app, connections& table) {
         return weir::response{.body = "{\"cut\":" + std::to_string(table.cut("/events/ticker")) + '}',
                               .content_type = "application/json"};
     });
+    app.ws(
+        "/rooms/{room}",
+        [&](weir::ws_session ws, weir::request request) { enter(std::move(ws), request, table, rooms); },
+        chat::rooms::options());
     app.files("/", WEIR_DEMO_WWW);
 }
 
@@ -204,8 +210,9 @@ std::uint16_t wanted_port() {
 
 int main() try {
     demo::connections table;
-    weir::server app;
-    demo::add_routes(app, table);
+    weir::server app{{.threads = 1}};
+    chat::rooms rooms;  // after the server, since no session may outlive it
+    demo::add_routes(app, table, rooms);
     const auto port = app.listen({.port = demo::wanted_port()});
     std::cout << "weir demo: http://127.0.0.1:" << port << "/" << std::endl;
     app.run();

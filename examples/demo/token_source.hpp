@@ -48,7 +48,8 @@ inline const std::array<paragraph, 7>& paragraphs() {
          "Server-Sent Events are a plain HTTP response that does not end. They travel in one direction, as "
          "text, through anything that understands HTTP, and the browser reconnects and resumes by itself. A "
          "WebSocket travels both ways, carries binary messages, and leaves reconnecting to you. Where the "
-         "server speaks and the reader listens, the simpler one is enough."},
+         "server speaks and the reader listens, the simpler one is enough. This page has both: the chat is a "
+         "WebSocket."},
         {{"model", "ai", "llm", "gpt", "intelligent", "real", "who", "you"},
          "There is no language model here. A small function counts which of a few words occur in your "
          "question, picks one of seven prepared paragraphs, and cuts it into pieces. The stream is real: a "

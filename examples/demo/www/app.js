@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The demo page: two EventSources (machine and sessions on one, the ticker on the other, since a browser has only six
-// HTTP/1.1 connections per host), one POST stream, one stream deliberately not read. Everything drawn is something
-// received.
+// HTTP/1.1 connections per host), one POST stream, one stream deliberately not read, one WebSocket. Everything drawn is
+// something received.
 
 const byId = (id) => document.getElementById(id);
 const put = (id, text) => { byId(id).textContent = text; };
@@ -36,7 +36,7 @@ const colours = {};
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ["paper", "ink", "soft", "rule", "water", "water-deep", "water-pale", "wall", "wall-dark", "system",
-                      "sessions", "tick", "token", "signal"]) {
+                      "sessions", "tick", "token", "said", "signal"]) {
     colours[name] = style.getPropertyValue(`--${name}`).trim();
   }
   colours.sans = getComputedStyle(document.body).fontFamily;
@@ -262,11 +262,13 @@ class Line {
     this.pause = Math.min(this.pause * 2, 15000);
   }
   close() { clearTimeout(this.timer); this.source.close(); this.show("closed", "resting"); }
-  show(state, label) {
-    const line = byId(`line-${this.name}`);
-    line.dataset.state = state;
-    line.querySelector("span").textContent = label;
-  }
+  show(state, label) { showLine(this.name, state, label); }
+}
+
+function showLine(name, state, label) {
+  const line = byId(`line-${name}`);
+  line.dataset.state = state;
+  line.querySelector("span").textContent = label;
 }
 
 // ------------------------------------------------------------------------------------------------------- the gauges
@@ -496,6 +498,88 @@ function showChat(figures, end) {
   put("chat-figures", `${figures.tokens} tokens · ${tenth.format(figures.tokens / Math.max(seconds, 0.1))} a second${end ? ` · ${end}` : ""}`);
 }
 
+// --------------------------------------------------------------------------------------------------------- the chat
+
+const animals = ["beaver", "dipper", "heron", "otter", "perch", "salmon", "stork", "trout"];
+
+const room = { name: animals[Math.floor(Math.random() * animals.length)], socket: undefined, pause: 0, epoch: undefined, lastId: 0,
+               members: [], you: "" };
+
+/// A WebSocket does not come back by itself. This one does, after a pause that grows while nobody answers, and that is
+/// never quite the same, so that pages do not come back in step.
+function enterRoom() {
+  const url = new URL(`/rooms/lobby?name=${encodeURIComponent(room.name)}`, location);
+  url.protocol = url.protocol.replace("http", "ws");
+  showLine("room", "connecting", "connecting");
+  room.socket = new WebSocket(url);
+  room.socket.onopen = () => { room.pause = 500; showRoomOpen(true); };
+  room.socket.onmessage = (e) => onRoomMessage(JSON.parse(e.data));
+  room.socket.onclose = (e) => {
+    showRoomOpen(false, e.reason);
+    setTimeout(enterRoom, room.pause * (0.75 + Math.random() / 2));
+    room.pause = Math.min(Math.max(room.pause * 2, 500), 15000);
+  };
+}
+
+function showRoomOpen(open, reason) {
+  byId("room-say").disabled = !open;
+  showLine("room", open ? "open" : "closed", open ? "open" : `${reason || "disconnected"}, coming back`);
+}
+
+function onRoomMessage(message) {
+  received("said");
+  const { type, name } = message;
+  if (type === "welcome") onWelcome(message);
+  if (type === "said" && message.id > room.lastId) { room.lastId = message.id; showSaid(message); }
+  if (type === "joined") room.members.push(name);
+  if (type === "left") room.members.splice(room.members.indexOf(name), 1);
+  if (type === "joined" || type === "left") showNotice(`${name} has ${type === "joined" ? "come" : "gone"}`);
+  showMembers();
+}
+
+/// The history follows. It is counted from the room's epoch: what this page has seen of it is not shown again.
+function onWelcome({ name, members, epoch }) {
+  if (room.epoch !== undefined) {
+    showNotice(epoch === room.epoch ? "back again" : "the server is a new one: what was said before, only pages like this one remember");
+  }
+  if (epoch !== room.epoch) Object.assign(room, { epoch, lastId: 0 });
+  Object.assign(room, { members, you: name });
+}
+
+function showMembers() {
+  byId("room-members").replaceChildren(...room.members.map((m) => element("li", m, m === room.you ? "mine" : "")));
+}
+
+function showSaid({ at, name, text: words }) {
+  const line = element("li", words);
+  line.prepend(element("time", new Date(at).toLocaleTimeString("en-GB", { timeStyle: "short" })), element("b", name));
+  addToTalk(line);
+}
+
+function showNotice(message) { addToTalk(element("li", message, "note")); }
+
+function addToTalk(line) {
+  const talk = byId("room-log"), atEnd = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 40;
+  talk.append(line);
+  if (talk.children.length > 500) talk.firstChild.remove();
+  if (atEnd) talk.scrollTop = talk.scrollHeight;
+}
+
+function say(words) {
+  if (!words || room.socket.readyState !== WebSocket.OPEN) return;
+  room.socket.send(words);
+  byId("room-text").value = "";
+}
+
+/// Under another name: out, and in again.
+function rename(name) {
+  room.name = name || room.name;
+  byId("room-name").value = room.name;
+  if (room.socket.readyState !== WebSocket.OPEN) return;
+  room.pause = 0;
+  room.socket.close();
+}
+
 // -------------------------------------------------------------------------------------------------- the slow reader
 
 const slow = { label: "", abort: undefined, response: undefined, reading: false, queued: new History(120), drops: new History(120),
@@ -621,6 +705,10 @@ function start() {
   for (const chip of document.querySelectorAll(".chips button")) {
     chip.addEventListener("click", () => { byId("prompt").value = chip.textContent; if (!chat.abort) ask(chip.textContent); });
   }
+  byId("room").addEventListener("submit", (e) => { e.preventDefault(); say(byId("room-text").value.trim()); });
+  byId("room-name").value = room.name;
+  byId("room-name").addEventListener("change", () => rename(byId("room-name").value.trim()));
+  enterRoom();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); redraw(); });
   addEventListener("resize", redraw);
   drawTicks();
