@@ -130,10 +130,10 @@ public:
         out_.avail_out = static_cast<uInt>(out.size());
         deflate(&out_, flush);
         REQUIRE(out_.avail_in == 0);
-        out.resize(out.size() - out_.avail_out);
+        out.erase(out.size() - out_.avail_out);
         if (flush != Z_SYNC_FLUSH) return out;
         REQUIRE(out.ends_with(std::string_view{"\0\0\xff\xff", 4}));
-        out.resize(out.size() - 4);
+        out.erase(out.size() - 4);
         return out;
     }
 

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -332,7 +333,8 @@ TEMPLATE_TEST_CASE("ws_stream: messages of every size leave, whatever the stream
     auto ws = f.open(weir::wait{.max_bytes = 0, .max_messages = 0});
     f.context.settle();
     events expected;
-    for (const std::size_t size : {0, 1, 125, 126, 16'383, 16'384, 20'000, 65'530, 65'536, 70'000, 200'000}) {
+    for (const std::size_t size :
+         std::initializer_list<std::size_t>{0, 1, 125, 126, 16'383, 16'384, 20'000, 65'530, 65'536, 70'000, 200'000}) {
         const std::string text(size, static_cast<char>('a' + size % 26));
         CHECK(ws.send(text) == error::none);
         if (size % 2 == 0) f.context.settle();

@@ -91,11 +91,11 @@ TEST_CASE_METHOD(fixture, "deadline: what starts after it has passed is cancelle
 TEST_CASE_METHOD(fixture, "deadline: it cannot fall between the steps of one operation", "[io][deadline]") {
     wire->room = 4;
     deadline.set(1s);
+    context.loop().advance_to(context.loop().now() + 2s);
     net::async_write(stream, net::buffer(std::string_view{"12345678"}),
                      [this](weir::error_code ec, std::size_t) { outcome = ec; });
-    context.loop().advance_to(context.loop().now() + 2s);
-    CHECK(deadline.expired());
     context.settle();
+    CHECK(deadline.expired());
     CHECK_FALSE(outcome);
     context.pass(1s);
     REQUIRE(outcome);
@@ -112,4 +112,26 @@ TEST_CASE("deadline: it goes with its owner", "[io][deadline]") {
     deadline.reset();
     CHECK(context.loop().next_due() == weir::never);
     context.pass(2s);
+}
+
+TEST_CASE("deadline: told of on the stream's executor, and not when it was cleared or set again meanwhile",
+          "[io][deadline]") {
+    test::virtual_context context;
+    const auto wire = std::make_shared<test::wire>();
+    test::direct_memory_stream stream{context.context(), wire};
+    std::optional<weir::detail::deadline<test::direct_memory_stream<>>> deadline{std::in_place, stream};
+    std::optional<weir::error_code> outcome;
+    char buffer[16] = {};
+    stream.async_read_some(net::buffer(buffer), [&](weir::error_code ec, std::size_t) { outcome = ec; });
+    deadline->set(1s);
+    context.loop().advance_to(context.loop().now() + 2s);  // as another thread would, outside the executor
+    CHECK_FALSE(deadline->expired());
+    SECTION("cleared") { deadline->clear(); }
+    SECTION("set again") { deadline->set(1h); }
+    SECTION("gone") { deadline.reset(); }
+    context.settle();
+    CHECK_FALSE(outcome);
+    if (deadline) CHECK_FALSE(deadline->expired());
+    wire->cancel();
+    context.settle();
 }

@@ -482,9 +482,28 @@ TEST_CASE("opening: async_connect to nobody, or to nowhere", "[io][ws]") {
         CHECK(*outcome == error::handshake_timed_out);
     }
     CHECK_FALSE(client.is_open());
-    const error_code reason = *outcome;
     client.async_connect("ws://127.0.0.1:1", {}, [&](error_code ec) { outcome = ec; });
     context.restart();
     context.run();
-    CHECK(*outcome == reason);  // a stream is for one connection
+    CHECK(*outcome == error::closed);  // a stream is for one connection
+}
+
+TEST_CASE("opening: closed or cancelled while it resolves, nothing is opened any more", "[io][ws]") {
+    net::io_context context;
+    tcp::acceptor acceptor{context, {net::ip::address_v4::loopback(), 0}};
+    weir::ws_stream client{tcp::socket{context}};
+    std::optional<error_code> outcome;
+    net::cancellation_signal signal;
+    client.async_connect("ws://localhost:" + std::to_string(acceptor.local_endpoint().port()), {},
+                         net::bind_cancellation_slot(signal.slot(), [&](error_code ec) { outcome = ec; }));
+    context.poll_one();
+    error_code expected = error::closed;
+    SECTION("closed") { client.close(); }
+    SECTION("cancelled") {
+        signal.emit(net::cancellation_type::terminal);
+        expected = net::error::operation_aborted;
+    }
+    context.run();
+    CHECK(*outcome == expected);
+    CHECK_FALSE(client.stream().is_open());
 }

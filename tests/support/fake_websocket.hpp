@@ -146,9 +146,7 @@ public:
     }
 
     /// Begins with a head, which has not been written yet.
-    void opened_with(std::string_view head) {
-        begin(weir::ws::connection{role::server, options, this->at}, head, {});
-    }
+    void opened_with(std::string_view head) { begin(weir::ws::connection{role::server, options, this->at}, head, {}); }
 
     role self() const noexcept { return this->protocol().is_client() ? role::client : role::server; }
     role peer() const noexcept { return this->protocol().is_client() ? role::server : role::client; }

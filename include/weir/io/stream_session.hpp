@@ -129,16 +129,18 @@ private:
 
     void read_what_is_there(error_code& ec) {
         read_buffer buffer;
-        for (int reads = 0; !ec && reads != max_reads_per_turn; ++reads) {
+        for (std::size_t read = 0; !ec && read < min_bytes_per_turn;) {
             const mutable_bytes_view received = transport_.try_read(buffer.view(), ec);
             const bool filled = received.size() == buffer.view().size();
+            read += received.size();
             if (!received.empty()) this->on_received(received);
             if (!filled || !reading_wanted_ || this->state() == phase::closed) return;
             buffer.grow();
         }
     }
 
-    static constexpr int max_reads_per_turn = 4;
+    // After so much, other sessions get their turn.
+    static constexpr std::size_t min_bytes_per_turn = 64 * 1024;
 
     // ---- what the state machine asks for ----
 

@@ -17,6 +17,9 @@ class asio_socket : public net::basic_stream_socket<net::ip::tcp, net::io_contex
 public:
     using accepted_type = net::basic_stream_socket<net::ip::tcp, net::io_context::executor_type>;
 
+    /// Makes what the sockets of a context need, as long as there are descriptors for it.
+    static void prepare(net::io_context& context) { accepted_type{context}; }
+
     explicit asio_socket(accepted_type socket) : accepted_type(std::move(socket)) {
         error_code ignored;
         non_blocking(true, ignored);

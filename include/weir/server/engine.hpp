@@ -156,8 +156,7 @@ inline std::uint16_t engine::listen(const listen_options& options) {
 inline void engine::run() {
     if (listeners_.empty()) throw std::logic_error("weir: run() without listen()");
     if (options_.handle_signals) wait_for_signal();
-    for (const auto& on : loops_)
-        server_socket::accepted_type{on->context};  // what needs descriptors is made while there are some
+    for (const auto& on : loops_) server_socket::prepare(on->context);
     for (const auto& from : listeners_) accept_next(*from);
     std::vector<net::executor_work_guard<net::io_context::executor_type>> work;
     for (const auto& on : loops_) work.push_back(net::make_work_guard(on->context.get_executor()));

@@ -42,6 +42,12 @@ public:
     /// What an acceptor is asked for.
     using accepted_type = net::basic_stream_socket<net::ip::tcp, executor_type>;
 
+    /// Makes what the sockets of a context need, as long as there are descriptors for it.
+    static void prepare(net::io_context& context) {
+        accepted_type{context};
+        epoll_set::of(context);
+    }
+
     /// Takes a connected socket over from Asio. A failure shows when it is read.
     explicit epoll_socket(accepted_type socket) : set_(&epoll_set::of(socket.get_executor().context())) {
         error_code ec;
