@@ -132,7 +132,7 @@ TEST_CASE_METHOD(fixture, "ws_stream: async_receive_some takes a message of any 
 
 TEST_CASE_METHOD(fixture, "ws_stream: what is not taken makes the peer wait, and nothing is lost", "[ws_stream]") {
     auto ws = open();
-    constexpr int count = 3000;
+    constexpr int count = 10'000;
     const std::string padding(100, '.');
     for (int i = 0; i != count; ++i) wire->deliver(text_frame(std::to_string(i) + padding));
     context.settle();
