@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// The yardstick: what one thread with epoll can do at most. No library, no checks, no limits, no timeouts.
+// The yardstick: what one thread with epoll can do at most. Of weir it has the handshake and the frame header; no
+// sessions, no policies, no validation, no limits, no timeouts.
 //
 //   raw_server --port P
 //

@@ -6,7 +6,7 @@
 #include <weir/config.hpp>
 #include <weir/error.hpp>
 #include <weir/http/request_view.hpp>
-#include <weir/io/default_token.hpp>
+#include <weir/io/session_handle.hpp>
 #include <weir/io/sse_core.hpp>
 #include <weir/io/waiter_op.hpp>
 #include <weir/policy/policy_set.hpp>
@@ -40,17 +40,21 @@ namespace weir {
 /// As with all I/O objects, no handle may outlive its execution context; a handler that still waits when the context is
 /// destroyed, a suspended coroutine included, is destroyed uncalled.
 template <class Stream, class... Policies>
-class sse_stream {
+class sse_stream : public detail::session_handle<detail::sse_core<Stream, Policies...>> {
+    using base = detail::session_handle<detail::sse_core<Stream, Policies...>>;
+    using base::core_;
+    using typename base::core_ptr;
+
 public:
-    using core_type = detail::sse_core<Stream, Policies...>;
-    using executor_type = typename Stream::executor_type;
-    using default_token = detail::default_token<executor_type>;
+    using typename base::core_type;
+    using typename base::default_token;
+    using typename base::executor_type;
 
     /// Takes over a connected stream whose request head has been read (and body, if it has one).
     explicit sse_stream(Stream stream, Policies... policies)
-        : core_(new owned_core(std::move(stream), policy_set<Policies...>{std::move(policies)...})) {}
+        : base(core_ptr{new owned_core(std::move(stream), policy_set<Policies...>{std::move(policies)...})}) {}
     /// Takes over a session that lives already; for servers built on this library.
-    explicit sse_stream(detail::counted_ptr<core_type> core) noexcept : core_(std::move(core)) {}
+    explicit sse_stream(detail::counted_ptr<core_type> core) noexcept : base(std::move(core)) {}
 
     sse_stream(sse_stream&&) noexcept = default;
     sse_stream& operator=(sse_stream&& other) noexcept {
@@ -60,10 +64,6 @@ public:
         return *this;
     }
     ~sse_stream() { close(); }
-
-    executor_type get_executor() const noexcept { return core_->get_executor(); }
-    /// The stream underneath, for its addresses and options. Reading, writing or closing it breaks the session.
-    Stream& stream() const noexcept { return core_->stream(); }
 
     // ---- beginning ----
 
@@ -83,15 +83,7 @@ public:
     /// Cancellation  total: only the waiting ends, the answer stays
     template <class Token = default_token>
     auto async_accept(const request_view& request, const sse::accept_options& options = {}, Token&& token = {}) {
-        const error refusal = core_->accept(request, options);
-        return net::async_initiate<Token, void(error_code)>(
-            [refusal](auto handler, core_ptr core) {
-                if (refusal != error::none) {
-                    return detail::post_completion(std::move(handler), core->get_executor(), make_error_code(refusal));
-                }
-                core->start_drained(core->template make_waiter<detail::waiter::kind::drained>(std::move(handler)));
-            },
-            token, core_);
+        return this->template async_answered<Token>(core_->accept(request, options), token);
     }
 
     /// Starts without a response head, where somebody else has written one with `Content-Type: text/event-stream`.
@@ -137,53 +129,7 @@ public:
             token, core_, std::move(message));
     }
 
-    /// Waits until nothing is left to write.
-    /// Signature     void(error_code)
-    /// Completes     when the transport has taken everything sent so far, async_send included
-    /// Errors        the reason why the session ended before that
-    /// Cancellation  total
-    template <class Token = default_token>
-    auto async_drained(Token&& token = {}) {
-        return net::async_initiate<Token, void(error_code)>(
-            [](auto handler, core_ptr core) {
-                core->start_drained(core->template make_waiter<detail::waiter::kind::drained>(std::move(handler)));
-            },
-            token, core_);
-    }
-
     // ---- ending ----
-
-    /// Waits for the end of the session. A client that goes away is noticed at once, not at the next write.
-    /// Signature     void(error_code, error_code reason)
-    /// Completes     when the connection is closed. `reason`: none after close(), error::closed after abort(),
-    ///               error::peer_closed, error::stalled, error::unresponsive, error::slow_reader, error::expired,
-    ///               error::draining, the refusal, or what the stream reported
-    /// Errors        operation_aborted only
-    /// Cancellation  total
-    template <class Token = default_token>
-    auto async_closed(Token&& token = {}) {
-        return net::async_initiate<Token, void(error_code, error_code)>(
-            [](auto handler, core_ptr core) {
-                core->start_closed(core->template make_waiter<detail::waiter::kind::closed>(std::move(handler)));
-            },
-            token, core_);
-    }
-
-    /// Pauses the caller, for as long as there is somebody to send to. Needs no timer.
-    /// Signature     void(error_code)
-    /// Completes     after `time`
-    /// Errors        the reason why the session ended before that
-    /// Cancellation  total
-    template <class Token = default_token>
-    auto async_sleep(duration time, Token&& token = {}) {
-        return net::async_initiate<Token, void(error_code)>(
-            [time](auto handler, core_ptr core) {
-                auto& waiter = core->template make_waiter<detail::waiter::kind::sleep>(std::move(handler));
-                waiter.deadline = later(core->now(), time);
-                core->start_sleep(waiter);
-            },
-            token, core_);
-    }
 
     /// Ends the stream in good order: what was sent is written first. Does nothing if it has ended.
     void close() noexcept {
@@ -197,17 +143,7 @@ public:
         core_->close(error::none, last_words);
     }
 
-    /// Ends the connection now; what waits is lost.
-    void abort() noexcept { core_->terminate(error::closed); }
-
-    /// Ends the stream as close() does when `life` has passed: for tokens that expire, and so that connections spread
-    /// over new servers. Replaces the time given before.
-    void expires_after(duration life) { core_->expire_at(later(core_->now(), life)); }
-
     // ---- looking ----
-
-    /// Whether events may be sent.
-    bool is_open() const noexcept { return core_ && core_->state() == detail::phase::open; }
 
     /// The id of the last event the client has seen, by its own account; absent if it has seen none. Validated, and
     /// still the client's to choose. Valid as long as the session.
@@ -220,16 +156,10 @@ public:
     /// absent, and what the client missed is not known.
     bool last_event_id_refused() const noexcept { return core_->last_event_id_refused(); }
 
-    session_stats stats() const noexcept { return core_->stats(); }
-
 private:
-    using core_ptr = detail::counted_ptr<core_type>;
-
     struct owned_core final : core_type {
         using core_type::core_type;
     };
-
-    core_ptr core_;
 };
 
 template <class Stream, class... Policies>

@@ -6,7 +6,7 @@
 #include <weir/config.hpp>
 #include <weir/error.hpp>
 #include <weir/http/request_view.hpp>
-#include <weir/io/default_token.hpp>
+#include <weir/io/session_handle.hpp>
 #include <weir/io/waiter_op.hpp>
 #include <weir/io/ws_core.hpp>
 #include <weir/io/ws_opening.hpp>
@@ -58,17 +58,21 @@ using ws_handlers = detail::ws_handlers;
 /// within a member function. As with all I/O objects, no handle may outlive its execution context; a handler that still
 /// waits when the context is destroyed, a suspended coroutine included, is destroyed uncalled.
 template <class Stream, class... Policies>
-class ws_stream {
+class ws_stream : public detail::session_handle<detail::ws_core<Stream, Policies...>> {
+    using base = detail::session_handle<detail::ws_core<Stream, Policies...>>;
+    using base::core_;
+    using typename base::core_ptr;
+
 public:
-    using core_type = detail::ws_core<Stream, Policies...>;
-    using executor_type = typename Stream::executor_type;
-    using default_token = detail::default_token<executor_type>;
+    using typename base::core_type;
+    using typename base::default_token;
+    using typename base::executor_type;
 
     /// Takes over a stream: connected, unless async_connect() is to do that.
     explicit ws_stream(Stream stream, Policies... policies)
-        : core_(new owned_core(std::move(stream), policy_set<Policies...>{std::move(policies)...})) {}
+        : base(core_ptr{new owned_core(std::move(stream), policy_set<Policies...>{std::move(policies)...})}) {}
     /// Takes over a session that lives already; for servers built on this library.
-    explicit ws_stream(detail::counted_ptr<core_type> core) noexcept : core_(std::move(core)) {}
+    explicit ws_stream(detail::counted_ptr<core_type> core) noexcept : base(std::move(core)) {}
 
     ws_stream(ws_stream&&) noexcept = default;
     ws_stream& operator=(ws_stream&& other) noexcept {
@@ -78,10 +82,6 @@ public:
         return *this;
     }
     ~ws_stream() { leave(); }
-
-    executor_type get_executor() const noexcept { return core_->get_executor(); }
-    /// The stream underneath, for its addresses and options. Reading, writing or closing it breaks the session.
-    Stream& stream() const noexcept { return core_->stream(); }
 
     // ---- beginning ----
 
@@ -105,15 +105,7 @@ public:
     template <class Token = default_token>
     auto async_accept(const request_view& request, const ws_accept_options& options = {},
                       std::string_view received = {}, Token&& token = {}) {
-        const error refusal = core_->accept(request, options, received);
-        return net::async_initiate<Token, void(error_code)>(
-            [refusal](auto handler, core_ptr core) {
-                if (refusal != error::none) {
-                    return detail::post_completion(std::move(handler), core->get_executor(), make_error_code(refusal));
-                }
-                core->start_drained(core->template make_waiter<detail::waiter::kind::drained>(std::move(handler)));
-            },
-            token, core_);
+        return this->template async_answered<Token>(core_->accept(request, options, received), token);
     }
 
     /// Reads the request's head from the stream, and answers it.
@@ -202,7 +194,7 @@ public:
     /// Has the end told by a call: `handler(error_code reason)`, as async_closed() would complete.
     template <class Handler>
     void on_close(Handler handler) {
-        async_closed([h = std::move(handler)](error_code ec, error_code reason) mutable {
+        this->async_closed([h = std::move(handler)](error_code ec, error_code reason) mutable {
             if (!ec) h(reason);
         });
     }
@@ -252,20 +244,6 @@ public:
     /// while too many wait to be written, error::not_accepted, error::closed. RFC 6455 §5.5.2
     error ping(std::string_view payload = {}) { return core_ ? core_->ping(payload) : error::closed; }
 
-    /// Waits until nothing is left to write.
-    /// Signature     void(error_code)
-    /// Completes     when the transport has taken everything sent so far, async_send included
-    /// Errors        the reason why the session ended before that
-    /// Cancellation  total
-    template <class Token = default_token>
-    auto async_drained(Token&& token = {}) {
-        return net::async_initiate<Token, void(error_code)>(
-            [](auto handler, core_ptr core) {
-                core->start_drained(core->template make_waiter<detail::waiter::kind::drained>(std::move(handler)));
-            },
-            token, core_);
-    }
-
     // ---- ending ----
 
     /// Closes in good order: what was sent is written, then a close frame; the peer has 5 s to answer it. Does nothing
@@ -297,59 +275,16 @@ public:
             token, core_);
     }
 
-    /// Waits for the end of the session.
-    /// Signature     void(error_code, error_code reason)
-    /// Completes     when the connection is closed. `reason`: none after a close in good order by either side,
-    ///               error::closed after abort(), error::peer_closed without a close frame, a fault of the peer's,
-    ///               error::stalled, error::unresponsive, error::slow_reader, error::expired, error::draining,
-    ///               error::close_timed_out, the refusal, or what the stream reported
-    /// Errors        operation_aborted only
-    /// Cancellation  total
-    template <class Token = default_token>
-    auto async_closed(Token&& token = {}) {
-        return net::async_initiate<Token, void(error_code, error_code)>(
-            [](auto handler, core_ptr core) {
-                core->start_closed(core->template make_waiter<detail::waiter::kind::closed>(std::move(handler)));
-            },
-            token, core_);
-    }
-
-    /// Pauses the caller, for as long as the session is open. Needs no timer.
-    /// Signature     void(error_code)
-    /// Completes     after `time`
-    /// Errors        the reason why the session ended before that
-    /// Cancellation  total
-    template <class Token = default_token>
-    auto async_sleep(duration time, Token&& token = {}) {
-        return net::async_initiate<Token, void(error_code)>(
-            [time](auto handler, core_ptr core) {
-                auto& waiter = core->template make_waiter<detail::waiter::kind::sleep>(std::move(handler));
-                waiter.deadline = later(core->now(), time);
-                core->start_sleep(waiter);
-            },
-            token, core_);
-    }
-
-    /// Ends the connection now; what waits is lost.
-    void abort() noexcept { core_->terminate(error::closed); }
-
-    /// Closes with 1001 (going away) when `life` has passed. Replaces the time given before.
-    void expires_after(duration life) { core_->expire_at(later(core_->now(), life)); }
-
     // ---- looking ----
 
-    /// Whether messages may be sent.
-    bool is_open() const noexcept { return core_ && core_->state() == detail::phase::open; }
     /// The one that was chosen; empty: none.
     std::string_view subprotocol() const noexcept { return core_->subprotocol(); }
     /// Whether compression was agreed on.
     bool compresses() const noexcept { return core_->protocol().compresses(); }
     /// What the peer's close frame said; ws_close_code::abnormal: none has come.
     ws::close_reason close_reason() const noexcept { return core_->peer_reason(); }
-    session_stats stats() const noexcept { return core_->stats(); }
 
 private:
-    using core_ptr = detail::counted_ptr<core_type>;
     using pending_ptr = std::unique_ptr<detail::pending_message>;
 
     struct owned_core final : core_type {
@@ -385,8 +320,6 @@ private:
             },
             token, core_, std::move(waiting));
     }
-
-    core_ptr core_;
 };
 
 template <class Stream, class... Policies>

@@ -11,19 +11,6 @@
 #include WEIR_ASIO(use_awaitable.hpp)
 #include WEIR_ASIO(use_future.hpp)
 
-// Asio 1.22 has it as an experiment, later ones do not.
-#if __has_include(WEIR_ASIO(deferred.hpp))
-#include WEIR_ASIO(deferred.hpp)
-namespace {
-constexpr auto& deferred = weir::net::deferred;
-}
-#else
-#include WEIR_ASIO(experimental/deferred.hpp)
-namespace {
-constexpr auto& deferred = weir::net::experimental::deferred;
-}
-#endif
-
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -35,6 +22,7 @@ constexpr auto& deferred = weir::net::experimental::deferred;
 
 #include "catch.hpp"
 #include "support/counting_allocator.hpp"
+#include "support/deferred.hpp"
 #include "support/memory_stream.hpp"
 #include "support/stream_fixture.hpp"
 
@@ -42,6 +30,7 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace net = weir::net;
+using test::deferred;
 using weir::error;
 using weir::error_code;
 

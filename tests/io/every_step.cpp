@@ -16,6 +16,7 @@
 
 #include "catch.hpp"
 #include "support/memory_stream.hpp"
+#include "support/stream_life.hpp"
 #include "support/virtual_context.hpp"
 
 namespace {
@@ -23,43 +24,18 @@ namespace {
 using namespace std::chrono_literals;
 namespace net = weir::net;
 using test::fault;
+using test::script;
 using weir::error;
 using weir::error_code;
 
 const weir::request_view request{.method = "GET", .target = "/events"};
 
-struct outcome {
-    std::string_view of;
-    int calls = 0;
-    error_code ec, reason;
-};
-
-/// How the streams are set up, and what goes wrong.
-struct script {
-    fault what = fault::none;
-    int at = 0;
-    std::size_t capacity = test::wire::unlimited;
-};
-
 template <class Stream>
-struct life {
+struct life : test::stream_life {
     using stream_type = weir::sse_stream<Stream, weir::no_heartbeat, weir::stall_after>;
 
-    explicit life(const script& s) {
-        wire->what = s.what;
-        wire->fault_at = s.at;
-        wire->capacity = s.capacity;
+    explicit life(const script& s) : stream_life(s) {
         out.emplace(Stream{context->context(), wire}, weir::no_heartbeat{}, weir::stall_after{30s});
-    }
-
-    auto handler(std::string_view of) {
-        outcomes.push_back(std::make_unique<outcome>(outcome{of, 0, {}, {}}));
-        return [this, o = outcomes.back().get()](error_code ec, error_code reason = {}) {
-            ++o->calls;
-            o->ec = ec;
-            o->reason = reason;
-            ++completed;
-        };
     }
 
     // What the application does, one action after the other. False: there are no more.
@@ -89,13 +65,6 @@ struct life {
         context->pass(2min);
     }
 
-    const outcome& closed() const { return *outcomes.front(); }
-
-    std::shared_ptr<test::wire> wire = std::make_shared<test::wire>();
-    std::optional<test::virtual_context> context{std::in_place};
-    std::vector<std::unique_ptr<outcome>> outcomes;
-    std::size_t completed = 0;
-    int action = 0;
     std::optional<stream_type> out;
 };
 
@@ -113,15 +82,8 @@ const std::string& whole() {
 /// Whatever happened: everything is completed once, what is written is a piece of the stream, and nothing is left.
 template <class Stream>
 void check_end(life<Stream>& l) {
-    CHECK(l.completed == l.outcomes.size());
-    for (const auto& o : l.outcomes) {
-        INFO(o->of);
-        CHECK(o->calls == 1);
-    }
+    l.check_completed();
     CHECK(whole<Stream>().starts_with(l.wire->written));
-    CHECK(l.wire->closed);
-    CHECK(l.context->loop().next_due() == weir::never);
-    CHECK(l.context->idle());
 }
 
 bool fits(fault what, error_code reason) {

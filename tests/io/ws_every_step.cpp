@@ -17,6 +17,7 @@
 
 #include "catch.hpp"
 #include "support/memory_stream.hpp"
+#include "support/stream_life.hpp"
 #include "support/virtual_context.hpp"
 #include "support/ws_fixture.hpp"
 
@@ -27,45 +28,18 @@ namespace net = weir::net;
 using test::close_frame;
 using test::events;
 using test::fault;
+using test::script;
 using test::text_frame;
 using weir::error;
 using weir::error_code;
 using weir::ws_close_code;
 
-struct outcome {
-    std::string_view of;
-    int calls = 0;
-    error_code ec, reason;
-};
-
-/// How the streams are set up, and what goes wrong.
-struct script {
-    fault what = fault::none;
-    int at = 0;
-    std::size_t capacity = test::wire::unlimited;
-};
-
 template <class Stream>
-struct life {
+struct life : test::stream_life {
     using stream_type = weir::ws_stream<Stream, weir::no_heartbeat, weir::stall_after>;
 
-    explicit life(const script& s) {
-        wire->what = s.what;
-        wire->fault_at = s.at;
-        wire->capacity = s.capacity;
+    explicit life(const script& s) : stream_life(s) {
         ws.emplace(Stream{context->context(), wire}, weir::no_heartbeat{}, weir::stall_after{30s});
-    }
-
-    auto handler(std::string_view of) {
-        outcomes.push_back(std::make_unique<outcome>(outcome{of, 0, {}, {}}));
-        return [this, o = outcomes.back().get()](error_code ec, auto... more) {
-            ++o->calls;
-            o->ec = ec;
-            if constexpr (std::is_same_v<std::tuple<decltype(more)...>, std::tuple<error_code>>) {
-                o->reason = std::get<0>(std::tuple{more...});
-            }
-            ++completed;
-        };
     }
 
     // What the application and its peer do, one action after the other. False: there are no more.
@@ -105,14 +79,8 @@ struct life {
         context->pass(2min);
     }
 
-    const outcome& closed() const { return *outcomes.front(); }
     events said() const { return test::read_frames(test::behind_head(wire->written), weir::ws::role::client); }
 
-    std::shared_ptr<test::wire> wire = std::make_shared<test::wire>();
-    std::optional<test::virtual_context> context{std::in_place};
-    std::vector<std::unique_ptr<outcome>> outcomes;
-    std::size_t completed = 0;
-    int action = 0;
     std::optional<stream_type> ws;
 };
 
@@ -125,19 +93,6 @@ const std::string& whole() {
         return l.wire->written;
     }();
     return text;
-}
-
-/// Whatever happened: everything is completed once, and nothing is left.
-template <class Stream>
-void check_end(life<Stream>& l) {
-    CHECK(l.completed == l.outcomes.size());
-    for (const auto& o : l.outcomes) {
-        INFO(o->of);
-        CHECK(o->calls == 1);
-    }
-    CHECK(l.wire->closed);
-    CHECK(l.context->loop().next_due() == weir::never);
-    CHECK(l.context->idle());
 }
 
 bool fits(fault what, error_code reason) {
@@ -162,7 +117,7 @@ TEMPLATE_TEST_CASE("every step of a WebSocket: undisturbed, all of it succeeds",
     for (const std::size_t capacity : capacities) {
         life<TestType> l{{.capacity = capacity}};
         l.play();
-        check_end(l);
+        l.check_completed();
         for (const auto& o : l.outcomes) {
             INFO(o->of);
             CHECK_FALSE(o->ec);
@@ -182,7 +137,7 @@ TEMPLATE_TEST_CASE("every step of a WebSocket: broken there, everything still co
                 INFO("capacity " << capacity << ", fault " << static_cast<int>(what) << ", operation " << at);
                 life<TestType> l{{what, at, capacity}};
                 l.play();
-                check_end(l);
+                l.check_completed();
                 const error_code reason = l.closed().reason;
                 CHECK_FALSE(l.closed().ec);
                 INFO(reason.message());
@@ -240,7 +195,7 @@ TEMPLATE_TEST_CASE("every step of a WebSocket: ended there, what was sent still 
             l.ws->close();
         }
         l.finish();
-        check_end(l);
+        l.check_completed();
         if (l.action > 0) CHECK_FALSE(l.closed().reason);
         if (!l.wire->written.starts_with("HTTP/1.1 101")) return;
         const events all = l.said();
@@ -260,7 +215,7 @@ TEMPLATE_TEST_CASE("every step of a WebSocket: aborted there, nothing more is wr
         CHECK(l.wire->closed);
         l.finish();
         CHECK(l.wire->written.size() == written);
-        check_end(l);
+        l.check_completed();
         if (l.action > 0) CHECK(l.closed().reason == error::closed);
     });
 }

@@ -12,19 +12,6 @@
 #include WEIR_ASIO(use_awaitable.hpp)
 #include WEIR_ASIO(use_future.hpp)
 
-// Asio 1.22 has it as an experiment, later ones do not.
-#if __has_include(WEIR_ASIO(deferred.hpp))
-#include WEIR_ASIO(deferred.hpp)
-namespace {
-constexpr auto& deferred = weir::net::deferred;
-}
-#else
-#include WEIR_ASIO(experimental/deferred.hpp)
-namespace {
-constexpr auto& deferred = weir::net::experimental::deferred;
-}
-#endif
-
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -37,6 +24,7 @@ constexpr auto& deferred = weir::net::experimental::deferred;
 
 #include "catch.hpp"
 #include "support/counting_allocator.hpp"
+#include "support/deferred.hpp"
 #include "support/memory_stream.hpp"
 #include "support/ws_fixture.hpp"
 
@@ -45,6 +33,7 @@ namespace {
 using namespace std::chrono_literals;
 namespace net = weir::net;
 using test::close_frame;
+using test::deferred;
 using test::events;
 using test::text_frame;
 using weir::error;

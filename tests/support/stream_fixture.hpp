@@ -5,25 +5,12 @@
 
 #include <weir/sse_stream.hpp>
 
-#include WEIR_ASIO(awaitable.hpp)
-#include WEIR_ASIO(co_spawn.hpp)
-
-#include <exception>
-#include <memory>
-#include <optional>
-#include <utility>
-
 #include "support/memory_stream.hpp"
-#include "support/virtual_context.hpp"
+#include "support/session_fixture.hpp"
 
 namespace test {
 
-struct stream_fixture {
-    virtual_context context;
-    std::shared_ptr<test::wire> wire = std::make_shared<test::wire>();
-    std::optional<weir::error_code> outcome, reason;
-    std::exception_ptr failure;  ///< what left the last coroutine
-
+struct stream_fixture : session_fixture {
     /// A stream that is silent unless it is told to speak.
     auto make(auto... policies) {
         return weir::sse_stream{direct_memory_stream<>{context.context(), wire}, weir::no_heartbeat{}, policies...};
@@ -33,27 +20,6 @@ struct stream_fixture {
         auto out = make(policies...);
         out.begin(weir::sse::framing::plain);
         return out;
-    }
-    /// A handler for any operation.
-    auto remember() {
-        outcome.reset();
-        reason.reset();
-        return [this](weir::error_code ec, weir::error_code why = {}) {
-            outcome = ec;
-            reason = why;
-        };
-    }
-    void run(weir::net::awaitable<void> what) {
-        weir::net::co_spawn(context.context(), std::move(what), [this](std::exception_ptr e) { failure = e; });
-        context.settle();
-    }
-    weir::error_code failure_code() const {
-        try {
-            if (failure) std::rethrow_exception(failure);
-        } catch (const weir::system_error& e) {
-            return e.code();
-        }
-        return {};
     }
 };
 

@@ -8,12 +8,8 @@
 #include <weir/ws/reader.hpp>
 #include <weir/ws_stream.hpp>
 
-#include WEIR_ASIO(awaitable.hpp)
-#include WEIR_ASIO(co_spawn.hpp)
-
 #include <array>
 #include <cstddef>
-#include <exception>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -24,7 +20,7 @@
 #include <vector>
 
 #include "support/memory_stream.hpp"
-#include "support/virtual_context.hpp"
+#include "support/session_fixture.hpp"
 #include "support/ws_frames.hpp"
 
 namespace test {
@@ -65,12 +61,8 @@ inline std::string close_frame(unsigned code, std::string_view reason = {}) {
 }
 
 template <class Stream = direct_memory_stream<>>
-struct ws_fixture {
-    virtual_context context;
-    std::shared_ptr<test::wire> wire = std::make_shared<test::wire>();
-    std::optional<weir::error_code> outcome, reason;
+struct ws_fixture : session_fixture {
     std::optional<std::string> message;  ///< what was received last; none: the end in good order
-    std::exception_ptr failure;          ///< what left the last coroutine
 
     /// A stream that is silent unless it is told to speak.
     auto make(auto... policies) {
@@ -86,15 +78,6 @@ struct ws_fixture {
     /// Everything that is on the wire behind the head, as a client reads it.
     events said() const { return read_frames(behind_head(wire->written), weir::ws::role::client); }
 
-    /// A handler for any operation but receiving.
-    auto remember() {
-        outcome.reset();
-        reason.reset();
-        return [this](weir::error_code ec, weir::error_code why = {}) {
-            outcome = ec;
-            reason = why;
-        };
-    }
     auto remember_message() {
         outcome.reset();
         message.reset();
@@ -103,18 +86,6 @@ struct ws_fixture {
             message.reset();
             if (received) message = std::string{received->text()};
         };
-    }
-    void run(weir::net::awaitable<void> what) {
-        weir::net::co_spawn(context.context(), std::move(what), [this](std::exception_ptr e) { failure = e; });
-        context.settle();
-    }
-    weir::error_code failure_code() const {
-        try {
-            if (failure) std::rethrow_exception(failure);
-        } catch (const weir::system_error& e) {
-            return e.code();
-        }
-        return {};
     }
 };
 

@@ -112,9 +112,8 @@ TEST_CASE("extensions: nothing behind a fault is visited, and visits may stop", 
 }
 
 TEST_CASE("extensions: known at compile time as well", "[ws][extension]") {
-    static_assert(ws::extension_view::parse("a; x=1")->name() == "a");
-    static_assert(!ws::extension_view::parse("a;"));
-    SUCCEED();
+    STATIC_REQUIRE(ws::extension_view::parse("a; x=1")->name() == "a");
+    STATIC_REQUIRE_FALSE(ws::extension_view::parse("a;").has_value());
 }
 
 TEST_CASE("extensions: a flood of them is read once", "[ws][extension]") {

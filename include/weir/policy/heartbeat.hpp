@@ -18,7 +18,8 @@ struct liveness {
     time_point now;
     time_point last_sent;          ///< bytes accepted by the transport, or the session's start
     time_point last_received;      ///< bytes from the peer, or the session's start; last_sent where peers only listen
-    time_point last_asked{};       ///< the last heartbeat that the peer has to answer; the clock's epoch: none
+    time_point last_asked{};       ///< the first heartbeat of those that the peer has still to answer; if it has
+                                   ///< answered all, an earlier one; the clock's epoch: none
     std::size_t bytes_unsent = 0;  ///< not yet accepted by the transport
     std::uint8_t salt = 0;         ///< constant for the session, spread evenly over sessions: what jitter is made of
 };

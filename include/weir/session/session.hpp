@@ -32,7 +32,7 @@ public:
     /// Takes a pending operation back, and completes it with `ec`.
     void cancel(waiter& w, error_code ec);
 
-    /// No more messages: writes what waits, `last_words`, and farewell(), then ends the connection. `reason` is what
+    /// No more messages: writes what waits, `last_words` and the protocol's farewell, then ends the connection. `reason` is what
     /// waiters learn.
     void close(error reason, std::string_view last_words = {});
     /// Ends the connection now. What waits is lost.
