@@ -43,13 +43,16 @@ function(weir_add_headers_alone)
     set(sources)
     foreach(header IN LISTS WEIR_HEADERS)
         cmake_path(RELATIVE_PATH header BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/include" OUTPUT_VARIABLE name)
+        if(name STREQUAL "weir/uring.hpp" AND NOT LINUX)
+            continue()
+        endif()
         cmake_path(REPLACE_EXTENSION name LAST_ONLY .cpp OUTPUT_VARIABLE source)
         set(source "${PROJECT_BINARY_DIR}/headers_alone/${source}")
         file(CONFIGURE OUTPUT "${source}" CONTENT "#include <@name@>\n#include <@name@>\n" @ONLY)
         list(APPEND sources "${source}")
     endforeach()
     add_library(weir_headers_alone OBJECT ${sources})
-    target_link_libraries(weir_headers_alone PRIVATE weir::weir weir::deflate weir::tls)
+    target_link_libraries(weir_headers_alone PRIVATE weir::weir weir::deflate weir::tls $<$<BOOL:${LINUX}>:weir::uring>)
     target_compile_definitions(weir_headers_alone PRIVATE ASIO_NO_DEPRECATED ASIO_NO_TYPEID) # as -fno-rtti needs it
     target_compile_options(
         weir_headers_alone

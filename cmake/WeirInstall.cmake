@@ -25,6 +25,7 @@ install(
         "${CMAKE_CURRENT_BINARY_DIR}/weirConfig.cmake"
         "${CMAKE_CURRENT_BINARY_DIR}/weirConfigVersion.cmake"
         "${CMAKE_CURRENT_LIST_DIR}/Findasio.cmake"
+        "${CMAKE_CURRENT_LIST_DIR}/Findliburing.cmake"
         "${CMAKE_CURRENT_LIST_DIR}/Findllhttp.cmake"
     DESTINATION "${package_dir}"
 )

@@ -55,6 +55,13 @@ namespace net = ::asio;
 #define WEIR_CPU_HAS_AVX2() false
 #endif
 
+// Has the processor fetch what will be read soon; it may be any address.
+#if defined(__GNUC__)
+#define WEIR_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define WEIR_PREFETCH(address) static_cast<void>(address)
+#endif
+
 // Which sockets weir::server uses. WEIR_USE_ASIO_REACTOR, defined for the whole program, means Asio's everywhere.
 #if defined(__linux__) && !defined(WEIR_USE_ASIO_REACTOR)
 #define WEIR_SERVER_SOCKET_HEADER <weir/server/epoll_socket.hpp>
