@@ -3,6 +3,7 @@
 #include <weir/policy/any_policy.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -13,6 +14,7 @@ using namespace std::literals;
 using weir::admission;
 using weir::any_backpressure;
 using weir::any_heartbeat;
+using weir::any_lag;
 using weir::outbox_facts;
 
 namespace {
@@ -23,6 +25,16 @@ struct keys_by_option {
     bool keys;
     bool by_key() const noexcept { return keys; }
     admission operator()(const outbox_facts&) const noexcept { return admission::replace; }
+};
+
+/// Remembers its number of the observation, in hundreds, and what was observed.
+struct counting {
+    std::vector<std::size_t>* seen;
+    std::size_t own = 0;  // it may change, although what holds it does not
+    void operator()(const weir::messages_written& w) noexcept { note(w.messages); }
+    void operator()(const weir::messages_received& r) noexcept { note(r.bytes); }
+    void operator()(const auto&) noexcept { note(0); }
+    void note(std::size_t n) { seen->push_back(++own * 100 + n); }
 };
 
 }  // namespace
@@ -79,4 +91,43 @@ TEST_CASE("any policy: heartbeats of any kind", "[policy][any_policy]") {
     policy = [](const weir::liveness&) noexcept { return weir::give_up{}; };
     const any_heartbeat copy = policy;
     CHECK(std::holds_alternative<weir::give_up>(copy(silent)));
+}
+
+TEST_CASE("any policy: lag of any kind, and a value", "[policy][any_policy]") {
+    STATIC_REQUIRE(weir::lag_policy<any_lag>);
+    constexpr weir::lag_facts behind{.messages = 2, .superseded = true};
+    any_lag policy = weir::skip_oldest{.max_messages = 1};
+    CHECK(policy(behind) == weir::lag_decision::skip);
+    const any_lag copy = policy;
+    policy = weir::skip_to_newest{.max_messages = 1};
+    CHECK(policy(behind) == weir::lag_decision::skip_to_newest);
+    policy = weir::close_lagging{.max_messages = 1};
+    CHECK(policy(behind) == weir::lag_decision::close);
+    policy = [](const weir::lag_facts&) noexcept { return weir::lag_decision::keep; };
+    CHECK(policy(behind) == weir::lag_decision::keep);
+    CHECK(copy(behind) == weir::lag_decision::skip);
+}
+
+TEST_CASE("any policy: an observer is told of everything, and its copies tell the same one", "[policy][any_policy]") {
+    STATIC_REQUIRE(weir::observer_policy<weir::any_observer>);
+    std::vector<std::size_t> seen;
+    const weir::any_observer observer = counting{&seen};
+    const weir::any_observer copy = observer;
+    CHECK(observer);
+    observer(weir::messages_written{7, 70});
+    copy(weir::messages_received{8, 80});
+    copy(weir::session_opened{});
+    copy(weir::session_blocked{});
+    copy(weir::subscriber_lagged{});
+    copy(weir::messages_dropped{});
+    copy(weir::message_refused{});
+    copy(weir::heartbeat_sent{});
+    copy(weir::session_closed{});
+    CHECK(seen == std::vector<std::size_t>{107, 280, 300, 400, 500, 600, 700, 800, 900});
+}
+
+TEST_CASE("any policy: where nobody watches, nothing happens", "[policy][any_policy]") {
+    const weir::any_observer nobody;
+    CHECK_FALSE(nobody);
+    nobody(weir::session_opened{});
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// A policy chosen at run time, where sessions of one type have different ones. Layer: policy.
+// A policy chosen at run time, where sessions of one type, or subscribers of one hub, have different ones.
+// Layer: policy.
 
 #include <weir/policy/backpressure.hpp>
 #include <weir/policy/heartbeat.hpp>
+#include <weir/policy/lag.hpp>
 #include <weir/policy/message_framing.hpp>
+#include <weir/policy/observer.hpp>
 
 #include <concepts>
 #include <functional>
@@ -43,6 +46,19 @@ private:
     std::function<heartbeat_decision(const liveness&)> decide_;
 };
 
+/// Any lag policy, by value. Throws std::bad_alloc when it is made, never when it decides.
+class any_lag {
+public:
+    template <lag_policy Policy>
+        requires(!std::same_as<Policy, any_lag>)
+    any_lag(Policy policy) : decide_(std::move(policy)) {}
+
+    lag_decision operator()(const lag_facts& facts) const noexcept { return decide_(facts); }
+
+private:
+    std::function<lag_decision(const lag_facts&)> decide_;
+};
+
 /// Any message framing policy, shared by copies. Throws std::bad_alloc when it is made.
 class any_message_framing {
 public:
@@ -73,6 +89,53 @@ private:
     };
 
     std::shared_ptr<const erased> policy_;
+};
+
+/// Any observer, shared by copies and by all sessions that are given one: where these run on several threads, so is the
+/// observer called. Throws std::bad_alloc when it is made.
+class any_observer {
+public:
+    any_observer() = default;  ///< nobody watches
+    template <observer_policy Policy>
+        requires(!std::same_as<Policy, any_observer>)
+    any_observer(Policy policy) : policy_(std::make_shared<holder<Policy>>(std::move(policy))) {}
+
+    /// Somebody watches.
+    explicit operator bool() const noexcept { return policy_ != nullptr; }
+    template <observation Observation>
+    void operator()(const Observation& what) const noexcept {
+        if (policy_) policy_->observe(what);
+    }
+
+private:
+    struct erased {
+        virtual ~erased() = default;
+        virtual void observe(const session_opened& what) noexcept = 0;
+        virtual void observe(const messages_received& what) noexcept = 0;
+        virtual void observe(const messages_written& what) noexcept = 0;
+        virtual void observe(const session_blocked& what) noexcept = 0;
+        virtual void observe(const subscriber_lagged& what) noexcept = 0;
+        virtual void observe(const messages_dropped& what) noexcept = 0;
+        virtual void observe(const message_refused& what) noexcept = 0;
+        virtual void observe(const heartbeat_sent& what) noexcept = 0;
+        virtual void observe(const session_closed& what) noexcept = 0;
+    };
+    template <class Policy>
+    struct holder final : erased {
+        explicit holder(Policy p) : policy(std::move(p)) {}
+        void observe(const session_opened& what) noexcept override { policy(what); }
+        void observe(const messages_received& what) noexcept override { policy(what); }
+        void observe(const messages_written& what) noexcept override { policy(what); }
+        void observe(const session_blocked& what) noexcept override { policy(what); }
+        void observe(const subscriber_lagged& what) noexcept override { policy(what); }
+        void observe(const messages_dropped& what) noexcept override { policy(what); }
+        void observe(const message_refused& what) noexcept override { policy(what); }
+        void observe(const heartbeat_sent& what) noexcept override { policy(what); }
+        void observe(const session_closed& what) noexcept override { policy(what); }
+        Policy policy;
+    };
+
+    std::shared_ptr<erased> policy_;
 };
 
 }  // namespace weir
