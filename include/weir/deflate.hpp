@@ -132,6 +132,7 @@ public:
     ~zlib_direction() { release(); }
 
     bool keeps_context() const noexcept { return takeover_; }
+    const zlib_settings& settings() const noexcept { return settings_; }
     z_stream& open() {
         if (!context_) context_ = zlib_pool::borrow(settings_);
         return context_->stream;
@@ -157,7 +158,12 @@ public:
           incoming_{inflating, inflating_takeover},
           threshold_{threshold} {}
 
-    void compress(bytes_view piece, bool last, std::string& out) override;
+    void compress(bytes_view piece, bool last, std::string& out) override { compress(outgoing_, piece, last, out); }
+    void compress_alone(bytes_view message, std::string& out) override {
+        zlib_direction apart{outgoing_.settings(), false};
+        compress(apart, message, true, out);
+    }
+    std::uint8_t window_bits() const noexcept override { return outgoing_.settings().window_bits; }
     error inflate(bytes_view piece, bool last, std::string& out, std::size_t max_size) override;
     bool has_history() const noexcept override { return outgoing_.keeps_context(); }
     void forget_history() noexcept override { outgoing_.release(); }
@@ -171,6 +177,7 @@ private:
         in_block,
     };
 
+    static void compress(zlib_direction& into, bytes_view piece, bool last, std::string& out);
     error inflate_piece(bytes_view piece, std::string& out, std::size_t max_size);
     error end_inflating(std::string& out, std::size_t max_size);
     error take_step(z_stream& stream, std::string& out, std::size_t max_size);
@@ -275,12 +282,12 @@ inline void zlib_pool::give_back(std::unique_ptr<zlib_context> context) noexcept
 
 // Each piece is flushed, so that the peer can inflate it as soon as it has it, and so that the data always ends between
 // two bytes, with the empty block 00 00 FF FF.
-inline void deflate_codec::compress(bytes_view piece, bool last, std::string& out) {
+inline void deflate_codec::compress(zlib_direction& into, bytes_view piece, bool last, std::string& out) {
     constexpr std::size_t tail_size = 4;
     zlib_output output;
     bytes_view rest = piece;
     while (!rest.empty()) {
-        z_stream& stream = outgoing_.open();
+        z_stream& stream = into.open();
         set_input(stream, rest);
         do {
             set_output(stream, output, output.size());
@@ -296,7 +303,7 @@ inline void deflate_codec::compress(bytes_view piece, bool last, std::string& ou
     } else {
         out.resize(out.size() - tail_size);
     }
-    outgoing_.end_message();
+    into.end_message();
 }
 
 // ---- inflating ----

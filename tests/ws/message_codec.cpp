@@ -3,6 +3,7 @@
 #include <weir/ws/message_codec.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -48,6 +49,12 @@ public:
 
     bool has_history() const noexcept override { return count_ != 0; }
     void forget_history() noexcept override { count_ = 0; }
+
+    void compress_alone(weir::bytes_view message, std::string& out) override {
+        bool ignored = false;
+        run_length_codec{ignored}.compress(message, true, out);
+    }
+    std::uint8_t window_bits() const noexcept override { return 15; }
 
     std::size_t threshold() const noexcept override { return 16; }
 

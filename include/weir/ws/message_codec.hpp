@@ -9,6 +9,7 @@
 #include <weir/error.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace weir::ws {
@@ -35,6 +36,13 @@ public:
     virtual bool has_history() const noexcept = 0;
     /// What is compressed next refers to nothing before it.
     virtual void forget_history() noexcept = 0;
+
+    /// As compress() of a whole message for a window of 2^window_bits() bytes, but for any connection that agreed to one
+    /// of that size: refers to nothing before it. The peer's history has it afterwards and this codec's has not, so
+    /// whoever sends it calls forget_history().
+    virtual void compress_alone(bytes_view message, std::string& out) = 0;
+    /// Of the window for compressing, from 9 to 15.
+    virtual std::uint8_t window_bits() const noexcept = 0;
 
     /// Messages shorter than this are sent as they are.
     virtual std::size_t threshold() const noexcept = 0;
