@@ -6,6 +6,7 @@
 // For programs that have no server yet. It routes, limits, times out and drains, and stays small: it is no web
 // framework, and a program that has a server uses sse_stream and ws_stream within it.
 
+#include <weir/metrics.hpp>
 #include <weir/server/engine.hpp>
 #include <weir/server/static_files.hpp>
 #include <weir/sse_stream.hpp>
@@ -41,7 +42,7 @@ using ws_session = ws_stream<detail::server_stream, detail::route_policies>;
 /// handler holds in its captures end with it.
 class server {
 public:
-    explicit server(server_options options = {}) : engine_(std::move(options)) {}
+    explicit server(server_options options = {}) : metrics_(options.metrics), engine_(std::move(options)) {}
 
     /// Answers a method and a path with `response(const request&)` or `awaitable<response>(request)`. An empty method
     /// stands for all that have no route of their own. Patterns are those of http::router: "/rooms/{room}".
@@ -68,6 +69,7 @@ public:
     template <class Handler>
     void sse(std::string_view path, Handler handler, sse_options options = {}) {
         auto start = starter<sse_session>(std::string{path}, std::move(handler));
+        if (metrics_) options.observer = counted(std::move(options.observer), metrics_->sse_observer(path));
         engine_.add(std::make_shared<const detail::sse_route>(path, std::move(options), std::move(start)));
     }
 
@@ -76,6 +78,7 @@ public:
     template <class Handler>
     void ws(std::string_view path, Handler handler, ws_options options = {}) {
         auto start = starter<ws_session>(std::string{path}, std::move(handler));
+        if (metrics_) options.observer = counted(std::move(options.observer), metrics_->ws_observer(path));
         engine_.add(std::make_shared<const detail::ws_route>(path, std::move(options), std::move(start)));
     }
 
@@ -97,8 +100,11 @@ public:
     /// and SIGTERM drain, unless server_options::handle_signals says otherwise. May be called once.
     void run() { engine_.run(); }
 
-    /// Stops accepting, asks every event stream's client to come back later, ends the streams, closes the WebSockets
-    /// with 1001 (going away), and lets run() return when the last connection has ended, or after the deadline.
+    /// Stops accepting, and ends the connections that wait for a request at once and the sessions one batch after the
+    /// other: what was sent is written, event streams' clients are asked to come back in 1 to 3 s, WebSockets are
+    /// closed with 1001 (going away). Requests under way are answered; who asks for a stream is asked to come back, who
+    /// asks for a WebSocket gets 503. Lets run() return when the last connection has ended, or after the deadline.
+    /// A second call changes nothing. See drain_options.
     void drain(drain_options options) { engine_.drain(options); }
     void drain() { engine_.drain(); }
 
@@ -112,6 +118,14 @@ public:
     std::size_t connections() const noexcept { return engine_.connections(); }
 
 private:
+    static any_observer counted(any_observer own, metrics::observer counts) {
+        if (!own) return counts;
+        return [own = std::move(own), counts = std::move(counts)](const auto& what) noexcept {
+            counts(what);
+            own(what);
+        };
+    }
+
     template <class Handler>
     static detail::endpoint::plain_handler plain_handler(Handler handler) {
         if constexpr (std::is_invocable_r_v<awaitable<response>, Handler&, request>) {
@@ -165,6 +179,7 @@ private:
         co_await std::move(running);
     }
 
+    metrics* metrics_;
     detail::engine engine_;
 };
 

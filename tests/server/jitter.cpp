@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <set>
+#include <string>
+#include <string_view>
 
 #include "catch.hpp"
 
@@ -19,6 +21,19 @@ TEST_CASE("jitter: within the bounds, and over all of them", "[server][jitter]")
 }
 
 TEST_CASE("jitter: a retry message is one block in the stream's framing", "[server][jitter]") {
-    CHECK(retry_message(weir::sse::framing::plain, 0ms) == "retry: 0\n\n");
-    CHECK(retry_message(weir::sse::framing::chunked, 0ms) == "a\r\nretry: 0\n\n\r\n");
+    const std::string plain = retry_message(weir::sse::framing::plain);
+    CHECK(plain.size() == std::string_view{"retry: 2000\n\n"}.size());
+    CHECK(plain.starts_with("retry: "));
+    CHECK(plain.ends_with("\n\n"));
+    const std::string chunked = retry_message(weir::sse::framing::chunked);
+    CHECK(chunked.starts_with("d\r\nretry: "));
+    CHECK(chunked.ends_with("\n\n\r\n"));
+}
+
+TEST_CASE("jitter: clients come back after 1 to 3 s, and not in step", "[server][jitter]") {
+    std::set<int> seen;
+    for (int i = 0; i != 1000; ++i) seen.insert(std::stoi(retry_message(weir::sse::framing::plain).substr(7)));
+    CHECK(*seen.begin() >= 1'000);
+    CHECK(*seen.rbegin() <= 3'000);
+    CHECK(seen.size() > 500);  // of 2001, evenly spread: 787 on average
 }

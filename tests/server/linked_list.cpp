@@ -22,14 +22,14 @@ std::vector<int> numbers(list& l) {
 
 }  // namespace
 
-TEST_CASE("linked list: every item is visited once, the latest first", "[server][linked_list]") {
+TEST_CASE("linked list: every item is visited once, in order", "[server][linked_list]") {
     list l;
     CHECK(numbers(l).empty());
     item a{1}, b{2}, c{3};
     l.add(a);
     l.add(b);
     l.add(c);
-    CHECK(numbers(l) == std::vector{3, 2, 1});
+    CHECK(numbers(l) == std::vector{1, 2, 3});
 }
 
 TEST_CASE("linked list: an item is removed from anywhere, without its list", "[server][linked_list]") {
@@ -37,9 +37,9 @@ TEST_CASE("linked list: an item is removed from anywhere, without its list", "[s
     item a{1}, b{2}, c{3}, d{4};
     for (item* i : {&a, &b, &c, &d}) l.add(*i);
     list::remove(c);
-    CHECK(numbers(l) == std::vector{4, 2, 1});
+    CHECK(numbers(l) == std::vector{1, 2, 4});
     list::remove(d);
-    CHECK(numbers(l) == std::vector{2, 1});
+    CHECK(numbers(l) == std::vector{1, 2});
     list::remove(a);
     CHECK(numbers(l) == std::vector{2});
     list::remove(b);
@@ -57,14 +57,30 @@ TEST_CASE("linked list: an item that is on no list may be removed", "[server][li
     CHECK(numbers(l) == std::vector{2});
 }
 
-TEST_CASE("linked list: an item comes back after it was removed", "[server][linked_list]") {
+TEST_CASE("linked list: an item that was removed comes back behind the others", "[server][linked_list]") {
     list l;
     item a{1}, b{2};
     l.add(a);
     l.add(b);
-    list::remove(b);
-    l.add(b);
+    list::remove(a);
+    l.add(a);
     CHECK(numbers(l) == std::vector{2, 1});
+}
+
+TEST_CASE("linked list: the first item becomes the last", "[server][linked_list]") {
+    list l;
+    CHECK(l.rotate() == nullptr);
+    item a{1}, b{2}, c{3};
+    l.add(a);
+    CHECK(l.rotate() == &a);
+    CHECK(numbers(l) == std::vector{1});
+    l.add(b);
+    l.add(c);
+    CHECK(l.rotate() == &a);
+    CHECK(numbers(l) == std::vector{2, 3, 1});
+    list::remove(b);
+    CHECK(l.rotate() == &c);
+    CHECK(numbers(l) == std::vector{1, 3});
 }
 
 TEST_CASE("linked list: a visit may remove the item it is given", "[server][linked_list]") {
@@ -76,6 +92,6 @@ TEST_CASE("linked list: a visit may remove the item it is given", "[server][link
         visited.push_back(i.number);
         if (i.number != 2) list::remove(i);
     });
-    CHECK(visited == std::vector{3, 2, 1});
+    CHECK(visited == std::vector{1, 2, 3});
     CHECK(numbers(l) == std::vector{2});
 }

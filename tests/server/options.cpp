@@ -21,8 +21,10 @@ TEST_CASE("options: a server is careful unless told otherwise", "[server][option
     CHECK(o.max_body_bytes == 1024 * 1024);
     CHECK(o.drain.over == 5s);
     CHECK(o.drain.deadline == 10s);
+    CHECK(o.drain.websocket_code == weir::ws::close_code::going_away);
     CHECK(o.handle_signals);
     CHECK_FALSE(o.on_error);
+    CHECK(o.metrics == nullptr);
 }
 
 TEST_CASE("options: only this machine is listened to unless an address is given", "[server][options]") {

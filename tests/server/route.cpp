@@ -124,3 +124,16 @@ TEST_CASE("route: what a WebSocket's handshake could not send is refused at once
     CHECK_THROWS_AS((ws_route{"/x", {.fields = {{"Sec-WebSocket-Accept", "x"}}}, {}}), std::invalid_argument);
     CHECK_THROWS_AS((ws_route{"/x", {.fields = {{"X", "a\r\nb"}}}, {}}), std::invalid_argument);
 }
+
+TEST_CASE("route: its sessions are watched by its observer", "[server][route]") {
+    int events = 0, frames = 0;
+    const sse_route stream{"/x", {.observer = [&](const auto&) noexcept { ++events; }}, {}};
+    const ws_route websocket{"/x", {.observer = [&](const auto&) noexcept { ++frames; }}, {}};
+    const weir::detail::route_policies of_stream{&stream.settings}, of_websocket{&websocket.settings};
+    of_stream(weir::session_opened{});
+    of_websocket(weir::session_opened{});
+    of_websocket(weir::session_closed{});
+    CHECK(events == 1);
+    CHECK(frames == 2);
+    CHECK_FALSE(sse_route{"/x", {}, {}}.settings.observer);
+}

@@ -35,3 +35,15 @@ TEST_CASE("session: the policies are the route's, by reference", "[server][sessi
         set.heartbeat()(weir::liveness{.now = weir::time_point{} + 1s, .last_sent = {}, .last_received = {}});
     CHECK(std::holds_alternative<weir::beat>(beat));
 }
+
+TEST_CASE("session: its route's observer is told, if there is one", "[server][session]") {
+    static_assert(weir::observer_policy<route_policies>);
+    route_settings settings{weir::refuse{}, weir::no_heartbeat{}};
+    weir::policy_set<route_policies> set{route_policies{&settings}};
+    set.observer()(weir::session_opened{});
+    int seen = 0;
+    settings.observer = [&](const auto&) noexcept { ++seen; };
+    set.observer()(weir::messages_received{1, 70});
+    set.observer()(weir::session_closed{});
+    CHECK(seen == 2);
+}

@@ -4,6 +4,7 @@
 // Watching a session: the concept of an observer. Layer: policy.
 
 #include <weir/config.hpp>
+#include <weir/time.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -18,14 +19,16 @@ enum class drop_reason : std::uint8_t {
     replaced,  ///< a newer message with its key came
     outdated,  ///< waited longer than max_age
     unsent,    ///< still waiting when the session ended
+    lagging,   ///< left out by a hub's lag policy
+    expired,   ///< its time to live was over
 };
 
 /// Messages not sent, by reason.
 struct drop_counts {
-    std::uint32_t oldest = 0, newest = 0, replaced = 0, outdated = 0, unsent = 0;
+    std::uint32_t oldest = 0, newest = 0, replaced = 0, outdated = 0, unsent = 0, lagging = 0, expired = 0;
 
     constexpr std::uint64_t total() const noexcept {
-        return std::uint64_t{oldest} + newest + replaced + outdated + unsent;
+        return std::uint64_t{oldest} + newest + replaced + outdated + unsent + lagging + expired;
     }
     constexpr void add(drop_reason reason, std::uint32_t n) noexcept {
         switch (reason) {
@@ -34,14 +37,33 @@ struct drop_counts {
             case drop_reason::replaced: replaced += n; break;
             case drop_reason::outdated: outdated += n; break;
             case drop_reason::unsent: unsent += n; break;
+            case drop_reason::lagging: lagging += n; break;
+            case drop_reason::expired: expired += n; break;
         }
     }
 };
 
+// ---- what is observed, in the order of a session's life ----
+
 struct session_opened {};
+struct messages_received {
+    std::size_t messages;  ///< whole ones, or the last pieces of those that are read in pieces
+    std::size_t bytes;     ///< of the wire: framing, control frames, and parts of messages that go on
+};
 struct messages_written {
     std::size_t messages;  ///< wholly accepted by the transport
     std::size_t bytes;
+};
+/// The transport takes no more for the moment, and something is left.
+struct session_blocked {
+    std::size_t queued_messages;
+    std::size_t queued_bytes;  ///< with what the transport has accepted and not passed on
+};
+/// A hub's subscriber, whose transport takes more again, was behind by this much.
+struct subscriber_lagged {
+    std::size_t messages;
+    std::size_t bytes;
+    duration age;  ///< of the oldest of them
 };
 struct messages_dropped {
     drop_reason reason;
@@ -49,16 +71,28 @@ struct messages_dropped {
 };
 struct message_refused {};
 struct heartbeat_sent {};
+/// Nothing follows. error::unresponsive: the heartbeats were not answered.
 struct session_closed {
     error_code reason;
 };
 
-/// Any type with an `operator()` for each observation. It is called on the session's executor, in the middle of the
-/// session's work: it may count and log, and may not call back into the session.
+/// One of the above.
+template <class T>
+concept observation =
+    std::same_as<T, session_opened> || std::same_as<T, messages_received> || std::same_as<T, messages_written> ||
+    std::same_as<T, session_blocked> || std::same_as<T, subscriber_lagged> || std::same_as<T, messages_dropped> ||
+    std::same_as<T, message_refused> || std::same_as<T, heartbeat_sent> || std::same_as<T, session_closed>;
+
+/// Any type with an `operator()` for each observation; `operator()(const auto&) noexcept` takes those that do not
+/// matter to it. It is called on the session's executor, in the middle of the session's work: it may count and log, and
+/// may not call back into the session.
 template <class Policy>
 concept observer_policy = requires(Policy& observer) {
     { observer(session_opened{}) } noexcept;
+    { observer(messages_received{}) } noexcept;
     { observer(messages_written{}) } noexcept;
+    { observer(session_blocked{}) } noexcept;
+    { observer(subscriber_lagged{}) } noexcept;
     { observer(messages_dropped{}) } noexcept;
     { observer(message_refused{}) } noexcept;
     { observer(heartbeat_sent{}) } noexcept;

@@ -73,7 +73,8 @@ class policy_set {
     static_assert((!detail::is_nearly_stall<Policies> && ...),
                   "a stall policy's operator() must be const and noexcept");
     static_assert((!detail::is_nearly_observer<Policies> && ...),
-                  "an observer must take every observation of policy/observer.hpp, and be noexcept");
+                  "an observer must take every observation of policy/observer.hpp, and be noexcept; "
+                  "operator()(const auto&) takes the rest");
     static_assert((session_policy<Policies> && ...), "every argument after the stream must be a policy");
     static_assert(detail::count_of<detail::is_backpressure, Policies...> <= 1, "two backpressure policies");
     static_assert(detail::count_of<detail::is_heartbeat, Policies...> <= 1, "two heartbeat policies");

@@ -10,13 +10,14 @@
 #include <weir/http/router.hpp>
 #include <weir/io/http_connection.hpp>
 #include <weir/server/connection_count.hpp>
+#include <weir/server/drain.hpp>
 #include <weir/server/event_loop.hpp>
-#include <weir/server/jitter.hpp>
 #include <weir/server/opening.hpp>
 #include <weir/server/options.hpp>
 #include <weir/server/reporter.hpp>
 #include <weir/server/route.hpp>
 #include <weir/server/stream.hpp>
+#include <weir/time.hpp>
 
 #include WEIR_ASIO(awaitable.hpp)
 #include WEIR_ASIO(co_spawn.hpp)
@@ -26,6 +27,7 @@
 #include WEIR_ASIO(post.hpp)
 #include WEIR_ASIO(signal_set.hpp)
 #include WEIR_ASIO(steady_timer.hpp)
+#include WEIR_ASIO(use_awaitable.hpp)
 
 #include <atomic>
 #include <cstddef>
@@ -102,7 +104,7 @@ private:
     net::awaitable<response> call(const endpoint& target, const request& request) const;
     void run_loop(std::size_t i) noexcept;
     void wait_for_signal();
-    void drain_loop(event_loop& on, const drain_options& options);
+    net::awaitable<void> drain_loop(event_loop& on);
     void finish_if_drained() noexcept;
 
     server_options options_;
@@ -290,14 +292,18 @@ inline void engine::wait_for_signal() {
 inline void engine::drain(drain_options options) {
     net::post(context(0), [this, options] {
         if (drain_.begun) return;
-        drain_.over = options.over;
+        drain_.how = options;
         drain_.begun = true;
         for (const auto& from : listeners_) {
             error_code ignored;
             static_cast<void>(from->acceptor.close(ignored));
         }
-        for (const auto& on : loops_) net::post(on->context, [this, &on, options] { drain_loop(*on, options); });
-        drain_deadline_.emplace(context(0), options.deadline);
+        for (const auto& on : loops_) {
+            net::co_spawn(on->context, drain_loop(*on), [](std::exception_ptr failure) {
+                if (failure) std::rethrow_exception(failure);
+            });
+        }
+        drain_deadline_.emplace(context(0), later(later(clock::now(), options.over), options.deadline));
         drain_deadline_->async_wait([this](error_code ec) {
             if (!ec) stop();
         });
@@ -314,11 +320,21 @@ inline void engine::finish_if_drained() noexcept {
     }
 }
 
-inline void engine::drain_loop(event_loop& on, const drain_options& options) {
+// Runs on the loop's own thread, whose the lists are.
+inline net::awaitable<void> engine::drain_loop(event_loop& on) {
     on.connections.for_each([](server_connection& connection) { connection.close_if_idle(); });
-    on.event_streams.for_each(
-        [&](auto& session) { session.close(error::draining, retry_message(session.framing(), options.over)); });
-    on.websockets.for_each([](auto& session) { session.close(error::draining); });
+    const auto dismiss = [this](auto& session) { session.dismiss(drain_.how); };
+    list_drain event_streams{on.event_streams, drain_.how.over};
+    list_drain websockets{on.websockets, drain_.how.over};
+    net::steady_timer timer{on.context};
+    for (const time_point begun = clock::now();;) {
+        const duration elapsed = clock::now() - begun;
+        event_streams.end_due(elapsed, dismiss);
+        websockets.end_due(elapsed, dismiss);
+        if (event_streams.done() && websockets.done()) co_return;
+        timer.expires_at(begun + drain_plan::next_after(elapsed));
+        co_await timer.async_wait(net::use_awaitable);
+    }
 }
 
 }  // namespace weir::detail

@@ -4,10 +4,13 @@
 // One of a server's event loops, and what lives on it. Layer: server.
 
 #include <weir/config.hpp>
+#include <weir/error.hpp>
 #include <weir/io/http_connection.hpp>
 #include <weir/policy/policy_set.hpp>
 #include <weir/server/connection_count.hpp>
+#include <weir/server/jitter.hpp>
 #include <weir/server/linked_list.hpp>
+#include <weir/server/options.hpp>
 #include <weir/server/session.hpp>
 #include <weir/server/stream.hpp>
 
@@ -50,6 +53,9 @@ struct server_session final : Core, linked_list<server_session<Core>>::hook {
     }
     ~server_session() override { linked_list<server_session>::remove(*this); }
 
+    /// Ends it because the server drains: what waits is written first. Nothing if it is ending already.
+    void dismiss(const drain_options& how);
+
     // The place is free when the connection ends, however long the application keeps the session.
     void close_transport() noexcept override {
         Core::close_transport();
@@ -58,6 +64,19 @@ struct server_session final : Core, linked_list<server_session<Core>>::hook {
 
     connection_count::slot place;
 };
+
+template <>
+inline void server_session<server_sse_core>::dismiss(const drain_options&) {
+    close(error::draining, retry_message(framing()));
+}
+
+template <>
+inline void server_session<server_ws_core>::dismiss(const drain_options& how) {
+    if (state() != phase::open) return;
+    connection_.end(now());  // the peer's own close frame is answered as ever
+    connection_.close(how.websocket_code, {}, now());
+    close(error::draining);
+}
 
 /// A connection that is on its loop's list, until it ends or becomes a session's.
 struct server_connection final : http_connection<server_stream>, linked_list<server_connection>::hook {

@@ -19,10 +19,14 @@ inline milliseconds random_up_to(milliseconds most) {
     return milliseconds{spread(source)};
 }
 
-/// Asks an event stream's client to come back after a random time of up to `over`.
-inline std::string retry_message(sse::framing framing, milliseconds over) {
+/// Asks an event stream's client to come back after 1 to 3 s. The load is spread by ending the streams over a time;
+/// this is for those that end together. A client keeps the time and waits as long whenever it loses a connection, so it
+/// is what browsers choose by themselves, "probably in the region of a few seconds" (WHATWG HTML §9.2.2): an outage of
+/// a moment stays one, and a server that is not back yet is not hammered.
+inline std::string retry_message(sse::framing framing) {
+    constexpr milliseconds least{1'000}, most{3'000};
     std::string text;
-    sse::append(sse::retry_encoder{random_up_to(over), framing}, text);
+    sse::append(sse::retry_encoder{least + random_up_to(most - least), framing}, text);
     return text;
 }
 

@@ -20,38 +20,52 @@ public:
 
     private:
         friend class linked_list;
-        T* next_ = nullptr;
-        T** link_ = nullptr;  // what points to this one
+        hook* next_ = nullptr;  // null: on no list
+        hook* previous_ = nullptr;
     };
 
+    linked_list() noexcept { ends_.next_ = ends_.previous_ = &ends_; }
+    linked_list(const linked_list&) = delete;
+    linked_list& operator=(const linked_list&) = delete;
+    ~linked_list() = default;
+
+    /// Behind all others.
     void add(T& item) noexcept {
         hook& h = item;
-        h.next_ = first_;
-        h.link_ = &first_;
-        if (first_ != nullptr) static_cast<hook&>(*first_).link_ = &h.next_;
-        first_ = &item;
+        h.next_ = &ends_;
+        h.previous_ = ends_.previous_;
+        h.previous_->next_ = ends_.previous_ = &h;
     }
 
     static void remove(T& item) noexcept {
         hook& h = item;
-        if (h.link_ == nullptr) return;
-        *h.link_ = h.next_;
-        if (h.next_ != nullptr) static_cast<hook&>(*h.next_).link_ = h.link_;
-        h.link_ = nullptr;
+        if (h.next_ == nullptr) return;
+        h.previous_->next_ = h.next_;
+        h.next_->previous_ = h.previous_;
+        h.next_ = h.previous_ = nullptr;
+    }
+
+    /// The first item, which becomes the last; null: there is none.
+    T* rotate() noexcept {
+        if (ends_.next_ == &ends_) return nullptr;
+        T& first = static_cast<T&>(*ends_.next_);
+        remove(first);
+        add(first);
+        return &first;
     }
 
     /// `visit` may remove the item it is given.
     template <class Visit>
     void for_each(Visit&& visit) {
-        for (T* item = first_; item != nullptr;) {
-            T* next = static_cast<hook&>(*item).next_;
-            visit(*item);
-            item = next;
+        for (hook* at = ends_.next_; at != &ends_;) {
+            hook* const next = at->next_;
+            visit(static_cast<T&>(*at));
+            at = next;
         }
     }
 
 private:
-    T* first_ = nullptr;
+    hook ends_;  // before the first item and behind the last
 };
 
 }  // namespace weir::detail

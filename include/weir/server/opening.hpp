@@ -10,6 +10,7 @@
 #include <weir/server/connection_count.hpp>
 #include <weir/server/event_loop.hpp>
 #include <weir/server/jitter.hpp>
+#include <weir/server/options.hpp>
 #include <weir/server/reporter.hpp>
 #include <weir/server/route.hpp>
 #include <weir/sse/handshake.hpp>
@@ -24,10 +25,10 @@
 
 namespace weir::detail {
 
-/// Whether the server is shutting down, and over which time its clients are to come back.
+/// Whether the server is shutting down, and how.
 struct drain_state {
     std::atomic<bool> begun{false};
-    milliseconds over{};  // set before `begun`
+    drain_options how{};  // set before `begun`
 };
 
 /// A complete response, and whether another request may follow it.
@@ -66,7 +67,7 @@ public:
         core->accept(result);
         // Not a 503, which would make browsers give up: "come back later" is a stream that ends. WHATWG HTML §9.2.3
         if (drain_.begun) {
-            core->close(error::draining, retry_message(core->framing(), drain_.over));
+            core->dismiss(drain_.how);
             return std::nullopt;
         }
         return started(route, core);

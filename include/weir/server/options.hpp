@@ -9,6 +9,7 @@
 #include <weir/policy/backpressure.hpp>
 #include <weir/policy/heartbeat.hpp>
 #include <weir/time.hpp>
+#include <weir/ws/close_code.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -23,16 +24,22 @@
 
 namespace weir {
 
+class metrics;
+
 namespace detail {
 class layer_factory;
 }
 
-/// How a server ends its streams.
+/// How a server ends its sessions.
 struct drain_options {
-    /// Clients are asked to reconnect after a random time of up to `over`, so that they do not come back in step.
+    /// The sessions of each event loop end in batches, the oldest first, one batch every 100 ms and the last one before
+    /// this has passed; where they are few, one by one. So their clients do not come back all at once. 0: they do.
     milliseconds over{5'000};
-    /// Whoever has not taken the rest by then is cut off; 0: at once.
+    /// Whoever has not taken the rest so long after `over` is cut off; 0: at once.
     milliseconds deadline{10'000};
+    /// What WebSockets are closed with: going_away (1001) or service_restart (1012), say. A code that may not be sent
+    /// counts as going_away.
+    ws::close_code websocket_code = ws::close_code::going_away;
 };
 
 struct server_options {
@@ -48,6 +55,9 @@ struct server_options {
     /// Told of exceptions that left a handler, on the thread it ran on; the default writes to standard error. A stream
     /// that ended under its handler is no failure and is not reported.
     std::function<void(std::string_view route, std::exception_ptr failure)> on_error{};
+    /// Counts the sessions of every route, by its pattern; null: nothing does. See weir/metrics.hpp, which also says
+    /// how to serve the text. Must live until the last route has been added.
+    weir::metrics* metrics = nullptr;
 };
 
 struct listen_options {
@@ -72,6 +82,7 @@ struct sse_options {
     bool close_delimited = false;                               ///< never chunk
     any_backpressure backpressure = wait{};
     any_heartbeat heartbeat = comment_every{};
+    any_observer observer{};             ///< told of all its sessions, on every thread
     milliseconds stall_timeout{30'000};  ///< 0: off
     /// Streams end after 80 to 100 % of this, and clients reconnect; 0: off.
     milliseconds max_life{};
@@ -92,6 +103,7 @@ struct ws_options {
     any_backpressure backpressure = wait{};
     any_heartbeat heartbeat = ping_every{};
     any_message_framing framing = plain_frames{};  ///< or deflate_frames{}, of weir/deflate.hpp
+    any_observer observer{};                       ///< told of all its sessions, on every thread
     milliseconds stall_timeout{30'000};            ///< 0: off
     /// Sessions are closed with 1001 after 80 to 100 % of this; 0: off.
     milliseconds max_life{};

@@ -60,7 +60,8 @@ struct sse_route {
     start_function start;
     std::vector<std::string_view> origins, headers;
     std::vector<http::field_view> fields;
-    route_settings settings{.backpressure = options.backpressure, .heartbeat = options.heartbeat};
+    route_settings settings{
+        .backpressure = options.backpressure, .heartbeat = options.heartbeat, .observer = options.observer};
 };
 
 /// A WebSocket route, with everything a handshake and its sessions refer to. Stays where it is.
@@ -98,8 +99,10 @@ struct ws_route {
     start_function start;
     std::vector<std::string_view> origins, subprotocols;
     std::vector<http::field_view> fields;
-    route_settings settings{
-        .backpressure = options.backpressure, .heartbeat = options.heartbeat, .framing = options.framing};
+    route_settings settings{.backpressure = options.backpressure,
+                            .heartbeat = options.heartbeat,
+                            .framing = options.framing,
+                            .observer = options.observer};
     ws::connection_options connection;
 };
 

@@ -20,6 +20,7 @@ struct route_settings {
     any_heartbeat heartbeat;
     stall_after stall{};
     any_message_framing framing = plain_frames{};
+    any_observer observer{};
 };
 
 /// All policies of a server's session: a reference to its route's, which the server keeps.
@@ -30,6 +31,10 @@ struct route_policies {
     admission operator()(const outbox_facts& facts) const noexcept { return route->backpressure(facts); }
     heartbeat_decision operator()(const liveness& facts) const noexcept { return route->heartbeat(facts); }
     stall_decision operator()(const progress& facts) const noexcept { return route->stall(facts); }
+    template <observation Observation>
+    void operator()(const Observation& what) const noexcept {
+        route->observer(what);
+    }
     const ws::deflate_options* deflate() const noexcept { return route->framing.deflate(); }
     std::unique_ptr<ws::message_codec> make_codec(ws::role self, const ws::deflate_agreement& agreed) const {
         return route->framing.make_codec(self, agreed);

@@ -170,6 +170,8 @@ public:
 
     std::size_t in_flight() const noexcept { return stream_.layer() == nullptr ? 0 : stream_.layer()->kept(); }
 
+    int descriptor() noexcept { return layer() == nullptr ? lowest().native_handle() : -1; }
+
     template <class Handler>
     void wait_writable(Handler handler) {
         if (layer() == nullptr) return lowest().async_wait(socket::wait_write, std::move(handler));
