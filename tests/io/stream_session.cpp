@@ -59,6 +59,7 @@ private:
     bool queue_heartbeat(weir::time_point) final { return queue_control("*"), true; }
     weir::time_point last_heartbeat() const noexcept final { return {}; }
     void queue_farewell() final { queue_control("bye"); }
+    weir::wire_form feed_form() const noexcept final { return weir::wire_form::sse_plain; }
     detail::parting peer_parting() const noexcept final { return detail::parting::unspoken; }
     bool peer_answers() const noexcept final { return false; }
     bool peer_closes_first() const noexcept final { return false; }
@@ -138,6 +139,7 @@ struct diary {
     void operator()(const weir::message_refused&) const noexcept { lines->push_back("refused"); }
     void operator()(const weir::heartbeat_sent&) const noexcept { lines->push_back("heartbeat"); }
     void operator()(const weir::session_closed& c) const noexcept { lines->push_back("closed " + c.reason.message()); }
+    void operator()(const auto&) const noexcept {}
 };
 
 const weir::no_heartbeat silent;

@@ -113,6 +113,46 @@ TEST_CASE("session writer: a cork on a blocked transport, and on one that fails"
     }
 }
 
+TEST_CASE("session writer: a transport that takes no more is observed, with what waits",
+          "[session][writer][observer]") {
+    fake_session s{silence};
+    s.opened();
+    s.line.room = 4;
+    s.send("one");
+    s.end_turn();
+    CHECK(s.seen.blocked.empty());
+    s.send("two");
+    s.send("three");
+    s.end_turn();
+    REQUIRE(s.seen.blocked.size() == 1);
+    CHECK(s.seen.blocked[0].queued_messages == 2);
+    CHECK(s.seen.blocked[0].queued_bytes == 7);
+    s.send("four");
+    s.end_turn();
+    CHECK(s.seen.blocked.size() == 1);  // as before
+    s.take(2);
+    REQUIRE(s.seen.blocked.size() == 2);
+    CHECK(s.seen.blocked[1].queued_messages == 2);
+    CHECK(s.seen.blocked[1].queued_bytes == 9);
+    s.unblock();
+    CHECK(s.seen.blocked.size() == 2);
+}
+
+TEST_CASE("session writer: what a transport has accepted and not passed on does not block it",
+          "[session][writer][observer]") {
+    fake_session s{silence};
+    s.opened();
+    s.line.buffered = 4;
+    s.send("one");
+    s.end_turn();
+    CHECK(s.seen.blocked.empty());
+    s.send("seventy");
+    s.deliver();
+    REQUIRE(s.seen.blocked.size() == 1);
+    CHECK(s.seen.blocked[0].queued_messages == 1);
+    CHECK(s.seen.blocked[0].queued_bytes == 7);
+}
+
 TEST_CASE("session writer: a turn without anything to write", "[session][writer]") {
     fake_session s{silence};
     s.opened();

@@ -55,6 +55,17 @@ TEST_CASE("sse session: ends with a last chunk where there are chunks", "[sessio
     CHECK_FALSE(s.end_reason());
 }
 
+TEST_CASE("sse session: what a client says to a stream is observed, and nothing else", "[session][sse][observer]") {
+    fake_sse s{weir::no_heartbeat{}};
+    s.opened();
+    get(s, "GET / HTTP/1.1\r\n");
+    CHECK(s.seen.bytes_received == 16);
+    CHECK(s.seen.messages_received == 0);
+    s.send("message");
+    s.end_turn();
+    CHECK(s.line.output == "message");
+}
+
 TEST_CASE("sse session: messages wait for room as they are encoded", "[session][sse]") {
     fake_sse s{weir::wait{.max_messages = 1}, weir::no_heartbeat{}};
     s.opened();

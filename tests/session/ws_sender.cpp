@@ -267,6 +267,16 @@ TEST_CASE("ws sender: what the transport does not take of a large message stays 
     }
 }
 
+TEST_CASE("ws sender: what is left of a large message is in the queue that is observed", "[session][ws][in_place]") {
+    fake_websocket s{silence};
+    s.opened();
+    s.line.room = 1000;
+    s.send(many(16 * 1024), {});
+    REQUIRE(s.seen.blocked.size() == 1);
+    CHECK(s.seen.blocked[0].queued_messages == 1);
+    CHECK(s.seen.blocked[0].queued_bytes == 16 * 1024 + 4 - 1000);
+}
+
 TEST_CASE("ws sender: a large message in part on the wire is not replaced, and counts for close_slow",
           "[session][ws][in_place]") {
     const std::string large = many(16 * 1024);

@@ -257,6 +257,63 @@ TEST_CASE("ws session: what came with the handshake is received, after the turn"
     CHECK(s.reading);
 }
 
+// ---- what observers are told ----
+
+TEST_CASE("ws session: what comes is observed, message by message and to the byte", "[session][ws][observer]") {
+    fake_websocket s{silence};
+    s.opened();
+    const std::string wire = client_sends({"one", "two", ""}) + test::frame(role::client, opcode::ping, "p");
+    s.get(wire);
+    CHECK(s.seen.messages_received == 3);
+    CHECK(s.seen.bytes_received == wire.size());
+    SECTION("in any pieces") {
+        for (const char c : wire) s.get({&c, 1});
+        CHECK(s.seen.messages_received == 6);
+        CHECK(s.seen.bytes_received == 2 * wire.size());
+    }
+    SECTION("a message of several frames is one, whether it is received in pieces or not") {
+        const bool pieces = GENERATE(false, true);
+        for (int i = 0; i != 3; ++i) s.receive();
+        const auto next = pieces ? s.receive_some() : s.receive();
+        s.get_frame(opcode::text, "ab", false);
+        CHECK(s.seen.messages_received == 3);
+        s.get_frame(opcode::continuation, "cd", true);
+        CHECK(s.seen.messages_received == 4);
+        CHECK(next->done);
+    }
+}
+
+TEST_CASE("ws session: what was read and waits is observed when it is looked at, and once", "[session][ws][observer]") {
+    fake_websocket s{silence};
+    s.opened();
+    s.pause(true);
+    const std::string wire = client_sends({"one", "two"});
+    s.get(std::string_view{wire}.substr(0, 12));
+    s.get(std::string_view{wire}.substr(12));
+    CHECK(s.seen.bytes_received == 0);
+    s.pause(false);
+    s.settle();
+    CHECK(s.seen.messages_received == 2);
+    CHECK(s.seen.bytes_received == wire.size());
+}
+
+TEST_CASE("ws session: a message is observed before the application, which may end the session",
+          "[session][ws][observer]") {
+    fake_websocket s{silence};
+    s.opened();
+    std::size_t seen = 0;
+    s.handle_with({.on_message = [&](message_view) {
+        seen = s.seen.messages_received;
+        s.terminate(error::closed);
+    }});
+    s.settle();
+    s.get(client_sends({"one", "two"}));
+    CHECK(seen == 1);
+    CHECK(s.seen.messages_received == 1);
+    CHECK(s.seen.bytes_received == client_sends({"one"}).size());
+    CHECK(s.seen.closed.size() == 1);
+}
+
 // ---- backpressure on the peer ----
 
 TEST_CASE("ws session: reading pauses while too much waits, and goes on", "[session][ws]") {

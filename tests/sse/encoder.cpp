@@ -75,6 +75,9 @@ TEST_CASE("event stream, retry field: digits only", "[sse][encoder]") {
     CHECK(weir::sse::encode({.data = "x", .retry = milliseconds::max()}) == "retry: 9223372036854775807\ndata: x\n\n");
     CHECK(written(weir::sse::retry_encoder{2500ms, framing::plain}) == "retry: 2500\n\n");
     CHECK(written(weir::sse::retry_encoder{-1ms, framing::plain}) == "retry: 0\n\n");
+    CHECK(written(weir::sse::id_encoder{"a-7", framing::plain}) == "id: a-7\n\n");
+    CHECK(written(weir::sse::id_encoder{weir::event_id{7}, framing::chunked}) == "7\r\nid: 7\n\n\r\n");
+    CHECK(written(weir::sse::id_encoder{"", framing::plain}) == "id:\n\n");
     CHECK(written(weir::sse::retry_encoder{2500ms, framing::chunked}) == "d\r\nretry: 2500\n\n\r\n");
 }
 

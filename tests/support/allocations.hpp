@@ -2,16 +2,15 @@
 #pragma once
 
 // Counts what operator new hands out, to prove that something allocates nothing. Replaces the global operators: include
-// it in one file of a test program only.
+// it in one file of a test program only, and allocation_count.hpp in others.
 
 #include <cstddef>
 #include <cstdlib>
 #include <new>
 
-namespace test {
+#include "allocation_count.hpp"
 
-inline std::size_t allocations = 0;  ///< calls of operator new so far, over-aligned ones excepted
-inline std::size_t frees = 0;        ///< calls of operator delete so far, with something to free
+namespace test {
 
 inline void* allocate(std::size_t size) noexcept {
     ++allocations;

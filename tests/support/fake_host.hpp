@@ -82,6 +82,8 @@ private:
 struct observations {
     int opened = 0, refused = 0, heartbeats = 0;
     std::size_t messages = 0, bytes = 0;  // written
+    std::size_t messages_received = 0, bytes_received = 0;
+    std::vector<weir::session_blocked> blocked;
     weir::drop_counts dropped;
     std::vector<weir::error_code> closed;
 };
@@ -98,6 +100,7 @@ struct fake_transport {
 
     std::string output;               ///< what has arrived
     std::vector<std::size_t> writes;  ///< bytes offered, per call
+    int descriptor = -1;              ///< what batches write to
     std::string in_flight;            ///< taken into the buffer, not arrived
     bool wants_writable = false;
     bool send_shut = false;
@@ -197,6 +200,7 @@ public:
 
     weir::time_point at = t0;
     fake_transport line;
+    int owners_dropped = 0;
     std::vector<weir::time_point> timers;  ///< every set_timer(), in order
     weir::time_point timer = weir::never;  ///< the one that is set
     bool turn_end_wanted = false;
@@ -233,7 +237,8 @@ private:
         forbid(line.send_shut, "a write after the goodbye");
         forbid(line.wants_writable, "a write while the transport is known to be blocked");
         forbid(must_wait_, "a write after a short one");
-        std::string offered;
+        std::string& offered = offered_;
+        offered.clear();
         for (const weir::bytes_view piece : pieces) {
             forbid(piece.empty(), "an empty piece");
             offered += weir::as_text(piece);
@@ -262,6 +267,8 @@ private:
         must_wait_ = false;
     }
     std::size_t in_flight() const noexcept override { return line.in_flight.size(); }
+    int descriptor() noexcept override { return line.descriptor; }
+    void drop_owner() noexcept override { ++owners_dropped; }
     void shutdown_send() override {
         forbid(std::exchange(line.send_shut, true), "two goodbyes");
         forbid(line.closed != 0, "a goodbye after the end");
@@ -298,6 +305,18 @@ private:
         ++seen.opened;
         policies_.observer()(what);
     }
+    void observe(const weir::messages_received& what) noexcept override {
+        forbid(!seen.closed.empty(), "an observation after the end");
+        seen.messages_received += what.messages;
+        seen.bytes_received += what.bytes;
+        policies_.observer()(what);
+    }
+    void observe(const weir::session_blocked& what) noexcept override {
+        forbid(!seen.closed.empty(), "an observation after the end");
+        seen.blocked.push_back(what);
+        policies_.observer()(what);
+    }
+    void observe(const weir::subscriber_lagged& what) noexcept override { policies_.observer()(what); }
     void observe(const weir::messages_written& what) noexcept override {
         seen.messages += what.messages;
         seen.bytes += what.bytes;
@@ -329,6 +348,7 @@ private:
     weir::policy_set<Policies...> policies_;
     int completions_ = 0;
     bool must_wait_ = false;  // the last write was a short one, and nothing has been asked for yet
+    std::string offered_;     // by the last write; kept, so that the test allocates no more than what is tested
 };
 
 }  // namespace test

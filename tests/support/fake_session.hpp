@@ -63,6 +63,7 @@ private:
     bool more_is_coming() noexcept override { return coming-- > 0; }
     weir::time_point last_heartbeat() const noexcept override { return last_asked; }
     void queue_farewell() override { queue_control(last_chunk); }
+    weir::wire_form feed_form() const noexcept override { return weir::wire_form::sse_plain; }
     weir::detail::parting peer_parting() const noexcept override { return parting; }
     bool peer_answers() const noexcept override { return answers; }
     bool peer_closes_first() const noexcept override { return leaves_first; }

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -117,6 +118,10 @@ public:
     }
     bool has_history() const noexcept override { return has_history_; }
     void forget_history() noexcept override { sent_.clear(); }
+    void compress_alone(weir::bytes_view message, std::string& out) override {
+        out.append("[<").append(weir::as_text(message)).append("]");
+    }
+    std::uint8_t window_bits() const noexcept override { return 15; }
     std::size_t threshold() const noexcept override { return 4; }
 
 private:

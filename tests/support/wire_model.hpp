@@ -61,6 +61,8 @@ public:
             case weir::drop_reason::oldest:
             case weir::drop_reason::outdated: drop_oldest(what.messages); break;
             case weir::drop_reason::unsent: drop_rest(what.messages); break;
+            case weir::drop_reason::lagging:
+            case weir::drop_reason::expired: return fail("there is no hub here");
         }
         dropped_ += what.messages;
     }

@@ -111,6 +111,23 @@ protected:
     }
 
     core_ptr core_;
+
+private:
+    template <class Any>
+    friend Any* core_of(const session_handle<Any>& handle) noexcept;
+    template <class Any>
+    friend void release(session_handle<Any>& handle) noexcept;
 };
+
+/// For what works on sessions of any kind. Null for a handle that was moved from.
+template <class Core>
+Core* core_of(const session_handle<Core>& handle) noexcept {
+    return handle.core_.get();
+}
+/// Leaves the handle as one that was moved from, and its reference to whoever has taken it over.
+template <class Core>
+void release(session_handle<Core>& handle) noexcept {
+    static_cast<void>(handle.core_.release());
+}
 
 }  // namespace weir::detail

@@ -148,6 +148,14 @@ private:
         return transport_.try_write(pieces, ec);
     }
     std::size_t in_flight() const noexcept final { return transport_.in_flight(); }
+    void drop_owner() noexcept final { drop_reference(); }
+    int descriptor() noexcept final {
+        if constexpr (requires { transport_.descriptor(); }) {
+            return transport_.descriptor();
+        } else {
+            return -1;
+        }
+    }
 
     void wait_writable() final {
         transport_.wait_writable([self = self_ptr{this}](error_code ec) {
@@ -187,6 +195,7 @@ private:
         const self_ptr self{this};
         this->phase_ = phase::closed;  // the handles that go with the handlers find nothing left to do
         this->outbox_.clear();
+        this->abandon_feed();
         drop_protocol();
         const waiter_list abandoned{std::move(this->waiters_)};
     }
@@ -201,7 +210,10 @@ private:
     stall_decision decide(const progress& facts) noexcept final { return policies_.stall()(facts); }
 
     void observe(const session_opened& what) noexcept final { policies_.observer()(what); }
+    void observe(const messages_received& what) noexcept final { policies_.observer()(what); }
     void observe(const messages_written& what) noexcept final { policies_.observer()(what); }
+    void observe(const session_blocked& what) noexcept final { policies_.observer()(what); }
+    void observe(const subscriber_lagged& what) noexcept final { policies_.observer()(what); }
     void observe(const messages_dropped& what) noexcept final { policies_.observer()(what); }
     void observe(const message_refused& what) noexcept final { policies_.observer()(what); }
     void observe(const heartbeat_sent& what) noexcept final { policies_.observer()(what); }

@@ -7,6 +7,7 @@
 #include <weir/bytes.hpp>
 #include <weir/config.hpp>
 
+#include WEIR_ASIO(basic_stream_socket.hpp)
 #include WEIR_ASIO(buffer.hpp)
 #include WEIR_ASIO(error.hpp)
 #include WEIR_ASIO(ip/tcp.hpp)
@@ -98,6 +99,16 @@ void shutdown_send_side(Stream& stream) noexcept {
     }
 }
 
+// A stream of the user's own may do more than its socket does, even if it has a descriptor.
+template <class Stream>
+int descriptor_of(Stream&) noexcept {
+    return -1;
+}
+template <class Protocol, class Executor>
+int descriptor_of(net::basic_stream_socket<Protocol, Executor>& socket) noexcept {
+    return static_cast<int>(socket.native_handle());
+}
+
 /// Writes what the stream takes at once. Taking nothing is no error.
 template <class Stream>
 std::size_t write_now(Stream& stream, std::span<const bytes_view> pieces, error_code& ec) noexcept {
@@ -110,8 +121,8 @@ std::size_t write_now(Stream& stream, std::span<const bytes_view> pieces, error_
         for (std::size_t i = 0; i != count; ++i) buffers[i] = {pieces[i].data(), pieces[i].size()};
         taken = stream.write_some(std::span<const net::const_buffer>{buffers.data(), count}, ec);
     }
-    if (!would_block(ec)) return ec ? 0 : taken;
-    ec.clear();
+    if (!ec) return taken;
+    if (would_block(ec)) ec.clear();
     return 0;
 }
 
@@ -154,6 +165,9 @@ public:
     }
 
     static constexpr std::size_t in_flight() noexcept { return 0; }
+    /// What try_write() writes to, if it does nothing but that, so that many such writes can be one system call; -1:
+    /// nothing of the kind.
+    int descriptor() noexcept { return detail::descriptor_of(stream_); }
 
     /// `handler(error_code)` when a write may be tried again.
     template <class Handler>

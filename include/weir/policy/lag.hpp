@@ -19,8 +19,9 @@ enum class priority : std::uint8_t {
     high,  ///< never skipped
 };
 
-/// What a lag policy decides on: the message at the cursor of a subscriber whose socket has taken too little. Nobody
-/// asks about those that keep up, or about what is replayed to one that resumes.
+/// What a lag policy decides on: the message at the cursor of a subscriber whose socket has taken too little. Asked
+/// whenever that socket takes more, and four times a second whether the session is to end. Nobody asks about those that
+/// keep up, or about what is replayed to one that resumes. Messages that a filter will leave out count, too.
 struct lag_facts {
     std::size_t messages = 0;  ///< from the cursor to the newest, the one at the cursor included: at least 1
     std::size_t bytes = 0;     ///< of those messages
@@ -39,7 +40,9 @@ enum class lag_decision : std::uint8_t {
 };
 
 /// A pure decision about a subscriber that is behind. What a socket has taken in part is sent to its end, whatever is
-/// decided. It is obeyed to the letter: high priority protects a message from `skip` only if the policy sees to it.
+/// decided. It is obeyed to the letter: high priority protects a message from `skip` only if the policy sees to it. One
+/// of your own is best followed by `static_assert(weir::lag_policy<mine>);`: a forgotten noexcept is a long message
+/// else.
 template <class Policy>
 concept lag_policy = requires(const Policy& policy, const lag_facts& facts) {
     { policy(facts) } noexcept -> std::same_as<lag_decision>;

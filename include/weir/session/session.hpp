@@ -7,12 +7,15 @@
 #include <weir/error.hpp>
 #include <weir/policy/heartbeat.hpp>
 #include <weir/policy/stall.hpp>
+#include <weir/session/published_message.hpp>
 #include <weir/session/session_output.hpp>
 #include <weir/session/waiter.hpp>
 #include <weir/time.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -32,9 +35,21 @@ public:
     /// Takes a pending operation back, and completes it with `ec`.
     void cancel(waiter& w, error_code ec);
 
-    /// No more messages: writes what waits, `last_words` and the protocol's farewell, then ends the connection. `reason` is what
-    /// waiters learn.
+    /// No more messages: writes what waits, `last_words` and the protocol's farewell, then ends the connection.
+    /// `reason` is what waiters learn.
     void close(error reason, std::string_view last_words = {});
+    /// Takes over what is to be written beside what is sent. For an open session that has nothing of the kind.
+    void attach(std::unique_ptr<feed> source);
+    /// How the messages of a feed are to be encoded, and what compresses them, where something does.
+    virtual wire_form feed_form() const noexcept = 0;
+    virtual ws::message_codec* feed_codec() noexcept { return nullptr; }
+    /// Whether the hub may have this one as a subscriber.
+    virtual bool takes_feeds() const noexcept { return state() == phase::open; }
+    /// Messages of the feed's did not reach the client.
+    void count_left_out(drop_reason reason, std::size_t n) { count_drop(reason, n); }
+    /// So far the reader was behind when it took more.
+    void count_lag(const subscriber_lagged& lag) { observe(lag); }
+
     /// Ends the connection now. What waits is lost.
     void terminate(error_code reason) final;
     /// Ends the session at that time as close() does, with error::expired.
@@ -74,7 +89,20 @@ protected:
     /// The session has ended.
     virtual void on_ended() = 0;
 
+    /// What the feed keeps of the application's goes now.
+    void abandon_feed() noexcept {
+        if (feed_) feed_->on_ended();
+        feed_.reset();
+    }
     void arm(time_point at) final;
+    /// The peer wants no more of the feed, and waits for the farewell.
+    void part_at_once() {
+        if (!farewell_due_) return;
+        feed_->finish(true);
+        request_flush();
+    }
+    /// The farewell is still behind what the feed has.
+    bool farewell_due() const noexcept { return farewell_due_; }
     /// Everything is written and the peer is done: leaves, or waits for the peer to leave.
     void finish();
     /// The peer could not have been heard of: counts as if it had been.
@@ -90,6 +118,7 @@ private:
     error_code told_at_end(waiter::kind what) const noexcept;
     bool goodbye_awaited() const noexcept { return opened_ && peer_parting() == parting::awaited; }
     void all_written() final;
+    void part();
     void look_at_time();
     time_point beat_if_due(time_point at);
     time_point stop_if_stalled(time_point at);
@@ -102,6 +131,7 @@ private:
     std::uint8_t salt_;
     bool opened_ = false;    // a session that was refused never is
     bool finished_ = false;  // the peer has been told that no more comes
+    bool farewell_due_ = false;
 };
 
 // ---- beginning and ending ----
@@ -136,7 +166,7 @@ inline void session::close(error reason, std::string_view last_words) {
     }
     start_filling(now());
     queue_control(last_words);
-    queue_farewell();
+    part();
     deadline_ = later(last_progress_, closing_time);
     arm(deadline_);
     request_flush();
@@ -148,6 +178,7 @@ inline void session::terminate(error_code reason) {
     count_drop(drop_reason::unsent, outbox_.messages());
     phase_ = phase::closed;
     outbox_.clear();
+    drop_feed();
     timer_ = never;
     set_timer(never);
     if (opened_) observe(session_closed{end_reason_});
@@ -163,7 +194,22 @@ inline error_code session::told_at_end(waiter::kind what) const noexcept {
     return ends_well ? end_reason_ : why_not_sent();
 }
 
+// The farewell, once nothing is left to come before it.
+inline void session::part() {
+    const bool heard = !end_reason_ || end_reason_ == error::draining || end_reason_ == error::expired;
+    if (feed_) feed_->finish(!heard || peer_parting() == parting::received);
+    farewell_due_ = feed_ && feed_->waiting() != 0;
+    if (!farewell_due_) queue_farewell();
+}
+
+inline void session::attach(std::unique_ptr<feed> source) {
+    start_filling(now());
+    feed_ = std::move(source);
+    request_flush();
+}
+
 inline void session::all_written() {
+    if (std::exchange(farewell_due_, false)) return queue_farewell(), request_flush();
     phase_ = phase::lingering;
     deadline_ = later(now(), linger_time);
     arm(deadline_);
@@ -232,7 +278,7 @@ inline void session::look_at_time() {
     time_point next = asked > at ? asked : later(at, review_interval);
     next = std::min({next, end, waiters_.earliest_deadline(), look_at_protocol(at)});
     if (phase_ == phase::closed) return;
-    if (blocked_ && outbox_.messages() != 0) next = std::min(next, later(at, review_interval));
+    if (blocked_ && (outbox_.messages() != 0 || feed_)) next = std::min(next, later(at, review_interval));
     arm(next);
 }
 

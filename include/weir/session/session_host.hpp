@@ -47,6 +47,11 @@ protected:
     virtual std::size_t write(std::span<const bytes_view> pieces, error_code& ec) noexcept = 0;
     /// Asks for one on_writable().
     virtual void wait_writable() = 0;
+    /// Gives up a handle's part in owning this; it may be the last.
+    virtual void drop_owner() noexcept = 0;
+
+    /// The descriptor that write() would write to and nothing else; -1: there is none, or something lies between.
+    virtual int descriptor() noexcept = 0;
     /// Bytes taken by write() that are still on their way to the transport.
     virtual std::size_t in_flight() const noexcept = 0;
     /// Tells the peer that no more comes.
@@ -64,7 +69,10 @@ protected:
     virtual stall_decision decide(const progress& facts) noexcept = 0;
 
     virtual void observe(const session_opened& what) noexcept = 0;
+    virtual void observe(const messages_received& what) noexcept = 0;
     virtual void observe(const messages_written& what) noexcept = 0;
+    virtual void observe(const session_blocked& what) noexcept = 0;
+    virtual void observe(const subscriber_lagged& what) noexcept = 0;
     virtual void observe(const messages_dropped& what) noexcept = 0;
     virtual void observe(const message_refused& what) noexcept = 0;
     virtual void observe(const heartbeat_sent& what) noexcept = 0;

@@ -65,8 +65,7 @@ protected:
     error_code why_not_sent() const noexcept { return end_reason_ ? end_reason_ : make_error_code(unusable()); }
     void count_drop(drop_reason reason, std::size_t n);
     bool review() final;
-    /// Whether a message has been sent in part: until its end, others wait.
-    bool message_open() const noexcept { return message_open_; }
+    bool message_open() const noexcept final { return message_open_; }
 
     waiter_list waiters_;
 
@@ -133,6 +132,7 @@ inline error session_output::turned_down(admission decision) {
 
 inline void session_output::push_in_place(std::span<const bytes_view> pieces, std::string_view key) {
     std::size_t size = 0, taken = 0;
+    bool full = false;
     for (const bytes_view piece : pieces) size += piece.size();
     if (!held_up()) write_out();  // what was sent before goes first
     if (phase_ != phase::open) return;
@@ -140,9 +140,10 @@ inline void session_output::push_in_place(std::span<const bytes_view> pieces, st
     if (!blocked_ && outbox_.empty()) {
         if (!write_pieces(pieces, taken)) return;
         if (taken != 0) count_written(taken == size ? 1 : 0, taken);
-        if (taken != size || in_flight() != 0) block();
+        full = taken != size || in_flight() != 0;
     }
     if (taken != size) push_rest(pieces, taken, key);
+    if (full) block();
     filled_ = true;
     request_flush();  // if only for those who wait until everything is written
 }
@@ -267,6 +268,7 @@ inline void session_output::on_flushed() {
 }
 
 inline bool session_output::review() {
+    if (feed_ && phase_ == phase::open && !feed_->review(now())) return terminate(error::slow_reader), false;
     for (;;) {
         if (outbox_.messages() == 0 || phase_ != phase::open) return true;
         const admission decision = decide(facts_for(0, {}));

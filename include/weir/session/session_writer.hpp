@@ -5,6 +5,7 @@
 
 #include <weir/bytes.hpp>
 #include <weir/error.hpp>
+#include <weir/session/feed.hpp>
 #include <weir/session/outbox.hpp>
 #include <weir/session/session_host.hpp>
 #include <weir/time.hpp>
@@ -13,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -33,6 +35,29 @@ class session_writer : protected session_host {
 public:
     phase state() const noexcept { return phase_; }
     error_code end_reason() const noexcept { return end_reason_; }
+
+    /// The source of what others keep; null: none.
+    feed* fed() const noexcept { return feed_.get(); }
+    /// The feed, which had nothing, is about to have something; flush_fed() follows.
+    void on_filling(time_point at) { start_filling(at); }
+    void flush_fed() { flush(); }
+    /// What is neither a message nor the feed's, before both.
+    void send_aside(std::string_view bytes) { queue_control(bytes); }
+    /// As flush_fed(), at the end of this turn.
+    void request_feeding() { request_flush(); }
+    /// What the feed has may be written past it, by whoever fills it: nothing else waits.
+    bool takes_at_once() const noexcept {
+        return phase_ == phase::open && !blocked_ && outbox_.empty() && in_flight() == 0 && !message_open();
+    }
+    /// Writes past the feed; see takes_at_once(). Returns what was taken, to be reported to on_written().
+    std::size_t write_at_once(std::span<const bytes_view> pieces, error_code& ec) noexcept { return write(pieces, ec); }
+    /// Such bytes were written, here or in a batch. False: the session has ended.
+    bool on_written(std::size_t taken, std::size_t offered, std::size_t messages, error_code ec, time_point at);
+    /// Bytes of the feed's are written, now or next.
+    virtual void on_feeding() {}
+    /// Where batches write to; -1: nowhere.
+    using session_host::descriptor;
+    using session_host::drop_owner;
 
     void on_writable();  ///< the transport may take bytes again
     void on_turn_end();  ///< asked for by schedule_flush()
@@ -75,8 +100,10 @@ protected:
     virtual bool more_is_coming() noexcept { return false; }
     /// A turn that was asked for has come, and everything is flushed: the place to call the application.
     virtual void on_turn() = 0;
+    /// Whether a message has been sent in part: until its end, others wait.
+    virtual bool message_open() const noexcept = 0;
 
-    std::size_t unsent() const noexcept { return outbox_.bytes() + in_flight(); }
+    std::size_t unsent() const noexcept { return outbox_.bytes() + in_flight() + unsent_feed(); }
     /// Blocked, unless everything behind has been dropped: then nothing has to wait for the transport.
     bool held_up() const noexcept { return blocked_ && unsent() != 0; }
     bool drained() const noexcept { return unsent() == 0 && phase_ < phase::closed; }
@@ -92,9 +119,11 @@ protected:
     bool write_pieces(std::span<const bytes_view> pieces, std::size_t& taken);
     void block();
     void notice_progress();
+    void drop_feed() noexcept;
     void count_written(std::size_t messages, std::size_t bytes);
 
     outbox outbox_;
+    std::unique_ptr<feed> feed_;
     time_point last_sent_{}, last_progress_{};
     error_code end_reason_;
     phase phase_ = phase::fresh;
@@ -105,7 +134,25 @@ private:
     // At most this much is written before other sessions get their turn.
     static constexpr std::size_t max_bytes_per_flush = 4 * 1024 * 1024;
 
+    // What one write offers, in this order.
+    struct offer {
+        std::size_t pieces = 0;
+        std::size_t rest = 0;  // bytes: of a message of the feed's that was taken in part, if the outbox is behind it
+        std::size_t own = 0;   // of the outbox
+        std::size_t fed = 0;   // of the feed, its rest included if `rest` is none
+        std::size_t size() const noexcept { return rest + own + fed; }
+    };
+
+    // Between the parts of a message of the application's own, the feed waits, and its waiting is nobody's fault.
+    std::size_t unsent_feed() const noexcept {
+        if (!feed_ || (message_open() && !feed_->is_partial())) return 0;
+        return feed_->waiting();
+    }
+    bool has_output() const noexcept { return !outbox_.empty() || unsent_feed() != 0; }
     bool write_once();
+    offer gather(std::span<bytes_view> out);
+    offer gather_or_end(std::span<bytes_view> out);
+    void take(const offer& made, std::size_t taken);
 
     std::size_t in_flight_seen_ = 0;
     bool flush_scheduled_ = false;  // a turn is coming, or a cork is in
@@ -163,6 +210,7 @@ inline void session_writer::on_turn_end() {
         flush();
     }
     on_turn();
+    if (phase_ == phase::closed) feed_.reset();
 }
 
 inline void session_writer::on_writable() {
@@ -180,11 +228,11 @@ inline void session_writer::flush() {
 // Writes what waits, as far as the transport takes it. False: it is the others' turn, or the session has ended.
 inline bool session_writer::write_out() {
     std::size_t budget = max_bytes_per_flush;
-    while (!outbox_.empty() && !blocked_) {
+    while (has_output() && !blocked_) {
         const std::uint64_t before = bytes_sent_;
         if (!write_once()) return false;
         budget -= std::min<std::size_t>(budget, bytes_sent_ - before);
-        if (budget == 0 && !outbox_.empty()) return request_flush(), false;
+        if (budget == 0 && has_output()) return request_flush(), false;
     }
     if (in_flight() != 0 && !blocked_) block();
     return true;
@@ -193,13 +241,67 @@ inline bool session_writer::write_out() {
 // One gathered write. False: the session has ended.
 inline bool session_writer::write_once() {
     std::array<bytes_view, 16> pieces;
-    const std::size_t count = outbox_.gather(pieces);
-    std::size_t offered = 0;
-    for (std::size_t i = 0; i != count; ++i) offered += pieces[i].size();
+    const offer made = gather_or_end(pieces);
+    if (made.size() == 0) return has_output() ? (request_flush(), false) : true;  // the feed had nothing, or not yet
     std::size_t taken = 0;
-    if (!write_pieces(std::span{pieces}.first(count), taken)) return false;
-    if (taken != 0) count_written(outbox_.consume(taken), taken);
-    if (taken < offered) block();
+    if (!write_pieces(std::span{pieces}.first(made.pieces), taken)) return false;
+    take(made, taken);
+    if (taken < made.size()) block();
+    return true;
+}
+
+inline session_writer::offer session_writer::gather(std::span<bytes_view> out) {
+    offer made;
+    const auto add = [&](std::size_t count, std::size_t& bytes) {
+        for (; count != 0; --count) bytes += out[made.pieces++].size();
+    };
+    const bool rest_first = feed_ && feed_->is_partial() && !outbox_.empty();
+    if (rest_first) add(feed_->gather(out.first(1), now()), made.rest);
+    add(outbox_.gather(out.subspan(made.pieces)), made.own);
+    if (rest_first || made.pieces == out.size() || unsent_feed() == 0) return made;
+    const std::size_t room = message_open() ? 1 : out.size() - made.pieces;  // for the rest of one, before the parts
+    add(feed_->gather(out.subspan(made.pieces, room), now()), made.fed);
+    if (made.fed != 0) on_feeding();
+    return made;
+}
+
+// What of a feed's is the application's may throw. Such a session cannot go on: what it would be sent next is not
+// known.
+inline session_writer::offer session_writer::gather_or_end(std::span<bytes_view> out) {
+    try {
+        return gather(out);
+    } catch (...) {
+        terminate(error::closed);
+        throw;
+    }
+}
+
+inline void session_writer::take(const offer& made, std::size_t taken) {
+    const bool blocked = taken < made.size();
+    const std::size_t rest = std::min(taken, made.rest);
+    const std::size_t own = std::min(taken - rest, made.own);
+    std::size_t messages = made.rest != 0 ? feed_->consume(rest, blocked) : 0;
+    messages += outbox_.consume(own);
+    if (made.fed != 0) messages += feed_->consume(taken - rest - own, blocked);
+    if (taken != 0) count_written(messages, taken);
+}
+
+// It goes when nothing can be in the middle of it: it may own the last handle of this session.
+inline void session_writer::drop_feed() noexcept {
+    if (!feed_) return;
+    feed_->on_ended();
+    request_turn();
+}
+
+inline bool session_writer::on_written(std::size_t taken, std::size_t offered, std::size_t messages, error_code ec,
+                                       time_point at) {
+    if (ec) return terminate(ec), false;
+    last_progress_ = at;
+    if (taken != 0) {
+        last_sent_ = at;
+        count_written(messages, taken);
+    }
+    if (taken < offered || in_flight() != 0) block();
     return true;
 }
 
@@ -223,6 +325,8 @@ inline void session_writer::block() {
     in_flight_seen_ = in_flight();
     wait_writable();
     arm(later(now(), review_interval));
+    // What is only on its way has been accepted.
+    if (unsent() != in_flight()) observe(session_blocked{outbox_.messages(), unsent()});
 }
 
 }  // namespace weir::detail

@@ -5,6 +5,7 @@
 
 #include <weir/bytes.hpp>
 #include <weir/policy/heartbeat.hpp>
+#include <weir/policy/observer.hpp>
 #include <weir/session/session.hpp>
 #include <weir/session/waiter.hpp>
 #include <weir/sse/encoder.hpp>
@@ -20,6 +21,9 @@ public:
     using default_heartbeat = comment_every;
 
     sse::framing framing() const noexcept { return framing_; }
+    wire_form feed_form() const noexcept final {
+        return framing_ == sse::framing::chunked ? wire_form::sse_chunked : wire_form::sse_plain;
+    }
 
 protected:
     explicit sse_session(std::uint8_t salt) noexcept : session(salt) {}
@@ -28,7 +32,7 @@ protected:
     sse::framing framing_ = sse::framing::plain;
 
 private:
-    void read(mutable_bytes_view) final {}
+    void read(mutable_bytes_view bytes) final { observe(messages_received{0, bytes.size()}); }
     void push_pending(const pending_message& m) final { push(m, m.key); }
     bool queue_heartbeat(time_point) final { return queue_control(sse::heartbeat(framing_)), true; }
     time_point last_heartbeat() const noexcept final { return {}; }

@@ -41,6 +41,16 @@ public:
 
     const ws::connection& protocol() const noexcept { return connection_; }
 
+    wire_form feed_form() const noexcept final {
+        return connection_.codec() == nullptr ? wire_form::websocket : deflated_for(connection_.codec()->window_bits());
+    }
+    ws::message_codec* feed_codec() noexcept final { return connection_.codec(); }
+    // What a client sends is masked with a key of its own.
+    bool takes_feeds() const noexcept final { return state() == phase::open && !connection_.is_client(); }
+    void on_feeding() final {
+        if (connection_.has_history()) connection_.forget_history();
+    }
+
 protected:
     ws_sender(std::uint8_t salt, ws::connection connection) noexcept
         : session(salt), connection_(std::move(connection)) {}
@@ -164,7 +174,8 @@ inline void ws_sender::push_pending(const pending_message& m) {
 // ---- control frames ----
 
 inline void ws_sender::write_urgent() {
-    if (!connection_.has_output()) return;
+    // A close frame may be in there already, and is the last frame.
+    if (!connection_.has_output() || (farewell_due() && connection_.close_sent())) return;
     const std::string frames = connection_.take_output();
     if (urgent_room()) queue_urgent(frames);
 }

@@ -6,6 +6,7 @@
 #include <weir/bytes.hpp>
 #include <weir/error.hpp>
 #include <weir/policy/heartbeat.hpp>
+#include <weir/policy/observer.hpp>
 #include <weir/session/inbox.hpp>
 #include <weir/session/waiter.hpp>
 #include <weir/session/ws_sender.hpp>
@@ -92,6 +93,7 @@ private:
 
     void read(mutable_bytes_view bytes) final;
     void process(mutable_bytes_view bytes);
+    void count_received(const ws::event& e, std::size_t bytes);
     void handle(const ws::event& e);
     void take_message(const ws::event& e);
     void announce_end();
@@ -210,12 +212,21 @@ inline void ws_session::read(mutable_bytes_view bytes) {
 
 inline void ws_session::process(mutable_bytes_view bytes) {
     while (state() != phase::closed && !is_full()) {
+        const std::size_t before = bytes.size();
         const ws::event e = connection_.receive(bytes, now());
+        count_received(e, before - bytes.size());
         if (!e) return;
         handle(e);
         write_urgent();
     }
     if (state() != phase::closed && !bytes.empty()) incoming().unread = as_text(bytes);
+}
+
+// Before the application is called, which may end the session.
+inline void ws_session::count_received(const ws::event& e, std::size_t bytes) {
+    const bool carries = e.what == ws::event_kind::message || e.what == ws::event_kind::piece;
+    const std::size_t messages = carries && e.payload.last() ? 1 : 0;
+    if (messages + bytes != 0) observe(messages_received{messages, bytes});
 }
 
 inline void ws_session::handle(const ws::event& e) {
@@ -330,6 +341,7 @@ inline void ws_session::end_now() {
     ending_ = ending::done;
     end_by_ = never;
     close(connection_.failure());
+    part_at_once();
     if (waiter* const w = waiters_.take([](const waiter& x) { return x.what == waiter::kind::receive; })) {
         w->complete(end_reason_, end_reason_);
     }

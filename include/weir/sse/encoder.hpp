@@ -87,6 +87,22 @@ private:
     framing framing_;
 };
 
+/// Encodes an id on its own: no event comes of it, but a client that comes back brings it. Holds a view of the id's
+/// text. WHATWG HTML, server-sent events, "dispatch the event": the id is set before data is asked for
+class id_encoder {
+public:
+    id_encoder(event_id id, framing frame) noexcept : id_{id}, framing_{frame} {}
+
+    /// Bytes on the wire, exactly.
+    std::size_t size() const noexcept;
+    /// Writes size() bytes, and returns the end.
+    char* write(char* out) const noexcept;
+
+private:
+    event_id id_;
+    framing framing_;
+};
+
 /// Encodes onto the end of `out`. Throws std::bad_alloc, and nothing has changed.
 template <block_encoder Encoder>
 void append(const Encoder& encoder, std::string& out) {
@@ -247,6 +263,16 @@ inline std::size_t retry_encoder::size() const noexcept {
 inline char* retry_encoder::write(char* out) const noexcept {
     out = detail::begin_block(detail::line_size(detail::retry_prefix, retry_.size()) + 1, framing_, out);
     out = detail::write_line(detail::retry_prefix, retry_, out);
+    return detail::end_block(framing_, out);
+}
+
+inline std::size_t id_encoder::size() const noexcept {
+    return detail::framed_size(detail::line_size(detail::id_prefix, id_.size()) + 1, framing_);
+}
+
+inline char* id_encoder::write(char* out) const noexcept {
+    out = detail::begin_block(detail::line_size(detail::id_prefix, id_.size()) + 1, framing_, out);
+    out = detail::write_line(detail::id_prefix, id_, out);
     return detail::end_block(framing_, out);
 }
 

@@ -104,6 +104,10 @@ public:
     constexpr bool has_value() const noexcept { return kind_ != kind::absent; }
     /// The id as a number; empty unless the whole text is decimal digits and fits.
     std::optional<std::uint64_t> number() const noexcept;
+    /// The id's text, unless it was made from a number. Valid as long as what it was made from.
+    constexpr std::string_view text() const noexcept {
+        return kind_ == kind::text ? std::string_view{text_, value_} : std::string_view{};
+    }
     /// The id's text, owned.
     std::string str() const {
         std::string text(size(), '\0');

@@ -106,9 +106,9 @@ public:
     frame_encoder encode_piece(message_view piece, std::string& scratch);
     /// Whether a message of that size is compressed or masked on its way.
     bool transforms(std::size_t size) const noexcept { return is_client() || compresses(size); }
-    /// See message_codec.
     /// What compresses; null: nothing does.
     message_codec* codec() const noexcept { return codec_.get(); }
+    /// See message_codec.
     bool has_history() const noexcept { return codec_ && codec_->has_history(); }
     void forget_history() noexcept { codec_->forget_history(); }
     reader& incoming() noexcept { return reader_; }

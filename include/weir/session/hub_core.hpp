@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What a hub's event loops share: the log, who wants which topics, and who is there. Layer: session.
+
+#include <weir/policy/any_policy.hpp>
+#include <weir/policy/lag.hpp>
+#include <weir/session/message_store.hpp>
+#include <weir/session/published_message.hpp>
+#include <weir/session/topic.hpp>
+#include <weir/sse/event.hpp>
+#include <weir/time.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace weir {
+
+/// How a subscription begins.
+enum class subscribed : std::uint8_t {
+    live,       ///< with what is published from now on
+    recovered,  ///< with everything after the id given: nothing is missing
+    gap,        ///< with what is kept: some of what came after the id is not, or the id is of another epoch
+    refused,    ///< not at all: the session is not open, or a topic is neither a name nor a pattern
+};
+
+/// Somebody has come to a topic, or has left it.
+struct presence_change {
+    std::string topic;
+    std::string member;
+    bool joined;
+};
+
+struct hub_stats {
+    std::uint64_t published = 0;
+    std::size_t subscribers = 0;
+    std::size_t behind = 0;  ///< of those: what has not been sent all there is
+};
+
+namespace detail {
+
+/// An event loop with subscribers, as whoever publishes sees it. Thread-safe.
+class message_sink {
+public:
+    virtual void put(message_ptr message) = 0;
+    virtual void put(presence_change change) = 0;
+    /// All its sessions are to end, and to come back after that time.
+    virtual void put_close(milliseconds retry) = 0;
+
+protected:
+    ~message_sink() = default;
+
+private:
+    friend class hub_core;
+
+    std::uint64_t last_put_ = 0;  // sequence; guarded by the core's mutex
+};
+
+/// What a hub decides by that is not its messages' form.
+struct hub_settings {
+    any_lag lag = skip_oldest{};
+    bool say_where = false;
+    std::function<void(const presence_change&)> on_presence{};
+};
+
+/// Thread-safe. Lives as long as the hub, and as long as a session subscribes.
+class hub_core {
+public:
+    hub_core(any_store store, message_format format, hub_settings settings)
+        : store_(std::move(store)), settings_(std::move(settings)) {
+        format.epoch = store_.epoch();
+        if (format.epoch.empty() || !fits_one_line(format.epoch)) {
+            throw std::invalid_argument("weir: a store's epoch must be one line of text");
+        }
+        format_ = std::make_shared<const message_format>(std::move(format));
+    }
+    hub_core(const hub_core&) = delete;
+    hub_core& operator=(const hub_core&) = delete;
+    virtual ~hub_core() = default;
+
+    /// The hub is gone: nobody is told of members any more.
+    void close() noexcept { open_.store(false, std::memory_order_relaxed); }
+    bool is_open() const noexcept { return open_.load(std::memory_order_relaxed); }
+
+    /// The message's sequence number; 0: `topic` is no name.
+    std::uint64_t publish(std::string_view topic, const hub_event& event, time_point now);
+    std::string id_of(std::uint64_t sequence) const { return format_->epoch + '-' + std::to_string(sequence); }
+    std::string last_id() const {
+        const std::lock_guard lock{mutex_};
+        return id_of(store_.last());
+    }
+
+    // ---- for subscribers ----
+
+    struct place {
+        subscribed how;
+        std::uint64_t after;   ///< the cursor: what is newer is still to be sent
+        std::uint64_t newest;  ///< there are none newer yet
+    };
+
+    /// From now on `by` is put every message that `wanted` contains. Those topics are left one by one.
+    place enter(const topic_set& wanted, std::string_view after, bool from_oldest, message_sink& by, time_point now);
+    void leave(const std::string& topic, message_sink& by) noexcept;
+
+    struct reading {
+        std::size_t count;      ///< messages read
+        std::uint64_t through;  ///< as far as this it has been looked
+        bool at_end;            ///< which is as far as there is something to look at
+        bool lost;              ///< some would have been there that are not kept
+    };
+
+    /// Messages after a sequence number, and up to another.
+    reading read(const topic_set& wanted, std::uint64_t after, std::uint64_t until, std::span<message_ptr> out) const;
+    weir::backlog backlog(const topic_set& wanted, std::uint64_t after) const {
+        const std::lock_guard lock{mutex_};
+        return store_.backlog(wanted, after);
+    }
+    std::uint64_t last() const {
+        const std::lock_guard lock{mutex_};
+        return store_.last();
+    }
+
+    const hub_settings& settings() const noexcept { return settings_; }
+    const std::shared_ptr<const message_format>& format() const noexcept { return format_; }
+
+    // ---- presence ----
+
+    void join(const std::string& topic, const std::string& member, message_sink& by);
+    void part(const std::string& topic, const std::string& member, message_sink& by);
+    std::vector<std::string> members(std::string_view topic) const;
+
+    hub_stats stats() const;
+    void count_subscriber(bool more) noexcept { count(subscribers_, more); }
+    void count_behind(bool more) noexcept { count(behind_, more); }
+
+    /// `by` has no subscribers any more.
+    virtual void on_unused(message_sink& by) noexcept = 0;
+
+private:
+    struct interest {
+        message_sink* sink;
+        std::size_t subscriptions;
+    };
+    using interests = std::map<std::string, std::vector<interest>, std::less<>>;
+
+    static void count(std::atomic<std::size_t>& counter, bool more) noexcept {
+        more ? counter.fetch_add(1, std::memory_order_relaxed) : counter.fetch_sub(1, std::memory_order_relaxed);
+    }
+    interests& interests_in(std::string_view topic) noexcept { return has_wildcard(topic) ? patterns_ : names_; }
+    std::optional<std::uint64_t> sequence_of(std::string_view id) const noexcept;
+    std::uint64_t before_oldest(const topic_set& wanted) const;
+    place find_place(const topic_set& wanted, std::string_view after, bool from_oldest) const;
+    static void put(const std::vector<interest>& to, const message_ptr& message);
+
+    mutable std::mutex mutex_;  // of everything below; a sink's own is taken within
+    any_store store_;
+    interests names_, patterns_;
+    std::map<std::string, std::map<std::string, std::size_t, std::less<>>, std::less<>> present_;
+    std::uint64_t published_ = 0;
+
+    const hub_settings settings_;
+    std::shared_ptr<const message_format> format_;
+    std::atomic<std::size_t> subscribers_{0}, behind_{0};
+    std::atomic<bool> open_{true};
+};
+
+// ---- publishing ----
+
+inline std::uint64_t hub_core::publish(std::string_view topic, const hub_event& event, time_point now) {
+    if (!is_topic_name(topic)) return 0;
+    const std::lock_guard lock{mutex_};
+    store_.trim(now);
+    const std::uint64_t sequence = store_.last() + 1;
+    const auto message = std::make_shared<const published_message>(format_, topic, event, sequence, now);
+    store_.append(message);
+    ++published_;
+    if (const auto found = names_.find(topic); found != names_.end()) put(found->second, message);
+    for (const auto& [pattern, wanting] : patterns_) {
+        if (topic_matches(pattern, topic)) put(wanting, message);
+    }
+    return sequence;
+}
+
+inline void hub_core::put(const std::vector<interest>& to, const message_ptr& message) {
+    for (const interest& i : to) {
+        if (std::exchange(i.sink->last_put_, message->sequence()) != message->sequence()) i.sink->put(message);
+    }
+}
+
+// ---- subscribing ----
+
+inline hub_core::place hub_core::enter(const topic_set& wanted, std::string_view after, bool from_oldest,
+                                       message_sink& by, time_point now) {
+    const std::lock_guard lock{mutex_};
+    store_.trim(now);
+    const auto enter_all = [&](std::span<const std::string> topics) {
+        for (const std::string& topic : topics) {
+            auto& wanting = interests_in(topic)[topic];
+            const auto found = std::ranges::find(wanting, &by, &interest::sink);
+            if (found == wanting.end()) {
+                wanting.push_back({&by, 1});
+            } else {
+                ++found->subscriptions;
+            }
+        }
+    };
+    enter_all(wanted.names());
+    enter_all(wanted.patterns());
+    return find_place(wanted, after, from_oldest);
+}
+
+inline void hub_core::leave(const std::string& topic, message_sink& by) noexcept {
+    const std::lock_guard lock{mutex_};
+    interests& all = interests_in(topic);
+    const auto wanting = all.find(topic);
+    const auto found = std::ranges::find(wanting->second, &by, &interest::sink);
+    if (--found->subscriptions != 0) return;
+    wanting->second.erase(found);
+    if (wanting->second.empty()) all.erase(wanting);
+}
+
+inline std::optional<std::uint64_t> hub_core::sequence_of(std::string_view id) const noexcept {
+    const std::string_view epoch = format_->epoch;
+    if (!id.starts_with(epoch) || id.size() <= epoch.size() + 1 || id[epoch.size()] != '-') return std::nullopt;
+    std::uint64_t sequence = 0;
+    const auto parsed = parse_digits(id.substr(epoch.size() + 1), sequence);
+    if (parsed.ec != std::errc{} || sequence > store_.last()) return std::nullopt;
+    return sequence;
+}
+
+// What nobody has seen who begins there is nothing lost.
+inline std::uint64_t hub_core::before_oldest(const topic_set& wanted) const {
+    message_ptr oldest;
+    return store_.read(wanted, 0, {&oldest, 1}) == 0 ? store_.last() : oldest->sequence() - 1;
+}
+
+inline hub_core::place hub_core::find_place(const topic_set& wanted, std::string_view after, bool from_oldest) const {
+    const std::uint64_t last = store_.last();
+    if (after.empty()) return {subscribed::live, from_oldest ? before_oldest(wanted) : last, last};
+    const auto seen = sequence_of(after);
+    if (!seen) return {subscribed::gap, 0, last};
+    const bool lost = store_.backlog(wanted, *seen).lost;
+    return {lost ? subscribed::gap : subscribed::recovered, *seen, last};
+}
+
+inline hub_core::reading hub_core::read(const topic_set& wanted, std::uint64_t after, std::uint64_t until,
+                                        std::span<message_ptr> out) const {
+    const std::lock_guard lock{mutex_};
+    const bool lost = after < store_.complete_after() && store_.backlog(wanted, after).lost;
+    std::size_t count = store_.read(wanted, after, out);
+    if (count == out.size() && out[count - 1]->sequence() <= until) {
+        return {count, out[count - 1]->sequence(), false, lost};
+    }
+    while (count != 0 && out[count - 1]->sequence() > until) out[--count].reset();
+    return {count, std::min(until, store_.last()), true, lost};
+}
+
+// ---- presence ----
+
+inline void hub_core::join(const std::string& topic, const std::string& member, message_sink& by) {
+    const std::lock_guard lock{mutex_};
+    if (++present_[topic][member] == 1 && settings_.on_presence) by.put(presence_change{topic, member, true});
+}
+
+inline void hub_core::part(const std::string& topic, const std::string& member, message_sink& by) {
+    const std::lock_guard lock{mutex_};
+    const auto in = present_.find(topic);
+    const auto who = in->second.find(member);
+    if (--who->second != 0) return;
+    in->second.erase(who);
+    if (in->second.empty()) present_.erase(in);
+    if (settings_.on_presence) by.put(presence_change{topic, member, false});
+}
+
+inline std::vector<std::string> hub_core::members(std::string_view topic) const {
+    const std::lock_guard lock{mutex_};
+    std::vector<std::string> names;
+    if (const auto in = present_.find(topic); in != present_.end()) {
+        for (const auto& [name, sessions] : in->second) names.push_back(name);
+    }
+    return names;
+}
+
+inline hub_stats hub_core::stats() const {
+    const std::lock_guard lock{mutex_};
+    return {published_, subscribers_.load(std::memory_order_relaxed), behind_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace detail
+}  // namespace weir
