@@ -37,7 +37,7 @@ std::string with_id(const weir::published_message& message) {
 void subscribe(weir::hub& hub, weir::ws_session& ws, std::string_view line) {
     const auto end = line.find(' ');
     const std::string_view topic = line.substr(0, end), id = end == line.npos ? "" : line.substr(end + 1);
-    switch (hub.subscribe(ws, topic, {.after = id})) {
+    switch (hub.subscribe(ws, weir::topic::pattern(topic), {.after = id})) {
         case weir::subscribed::refused: ws.send("there is no such topic"); break;
         case weir::subscribed::gap: ws.send("some of it is no longer kept"); break;
         default: break;

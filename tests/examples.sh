@@ -82,6 +82,36 @@ same() {
 }
 
 case $2 in
+    hub_embed)
+        start "$folder/weir_hub_embed" 0
+        id=$(read_lines 5 "$url" | sed -n 's/^id: //p' | head -n 1)
+        # Who comes back gets the next one first; whose id is of another life gets what is kept.
+        seen=$(read_lines 5 "$url" -H "Last-Event-ID: $id" | sed -n 's/^id: .*-//p' | head -n 1)
+        same "$seen" $((${id##*-} + 1))
+        read_lines 5 "$url" -H 'Last-Event-ID: another-7' | grep -q '^data: {"symbol":"WEIR","cents":10000}$' || fail "no history"
+        same "$(status_of "$url/nothing")" 404
+        same "$(status_of "$url" -H 'Accept: text/html')" 406
+        stop 0
+        ;;
+    hub_prices)
+        start "$folder/weir_hub_prices" 0
+        # Who comes back gets what was published meanwhile, in order; the others are of other topics.
+        ids_of_events() { sed -n '/^event/{n;s/^id: //p;}'; }
+        id=$(read_lines 8 "$url/EURUSD" | ids_of_events | head -n 1)
+        seen=$(read_lines 12 "$url/EURUSD" -H "Last-Event-ID: $id" | ids_of_events | sed 's/.*-//')
+        same "$seen" "$(printf '%s\n%s' $((${id##*-} + 3)) $((${id##*-} + 6)))"
+        base=${url%/prices}
+        talk one "ws${base#http}/ws"
+        exec 3>"$out/to_one"
+        echo 'prices/+ of-another-life' >&3
+        wait_for '^some of it is no longer kept$' "$out/one"
+        wait_for ' prices/USDJPY 1[0-9]*$' "$out/one"
+        echo '+prices' >&3
+        wait_for '^there is no such topic$' "$out/one"
+        curl -sS "$base/metrics" | grep -q '^weir_hub_subscribers 1$' || fail "no such metrics"
+        exec 3>&-
+        stop 0
+        ;;
     sse_ticks)
         start "$folder/weir_sse_ticks" 0
         same "$(read_lines 11 "$url")" ":
