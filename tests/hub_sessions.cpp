@@ -168,7 +168,7 @@ struct hub_server : test::running_server {
     weir::hub hub;
     std::uint16_t tls_port = 0;
 
-    explicit hub_server(weir::hub_options options = {}, weir::server_options server = {})
+    explicit hub_server(weir::hub_options options = {.say_where = false}, weir::server_options server = {})
         : running_server(std::move(server)), hub(std::move(options)) {
         const auto subscribe = [this](auto out) { hub.subscribe(std::move(out), "x"); };
         const auto resume = [this](weir::sse_session out) {
@@ -252,7 +252,7 @@ TEST_CASE("hub: one publish, sessions of all kinds on a server", "[hub][server]"
     std::atomic<std::size_t> batched{0};
     const bool in_batches = GENERATE(false, true);
     const unsigned threads = GENERATE(1U, 2U);
-    weir::hub_options options;
+    weir::hub_options options{.say_where = false};
     if (in_batches) options.writes = [&] { return std::make_unique<plain_writes>(batched); };
     hub_server server{std::move(options), {.threads = threads}};
     const std::string url = "ws://127.0.0.1:" + std::to_string(server.port());
@@ -297,7 +297,7 @@ TEST_CASE("hub: one publish, sessions of all kinds on a server", "[hub][server]"
 }
 
 TEST_CASE("hub: an event stream that comes back through the network misses nothing", "[hub][server]") {
-    hub_server server{{.history = {.messages = 10}}};
+    hub_server server{{.history = {.messages = 10}, .say_where = false}};
     const auto event = [&](int i) { return "id: " + server.hub.id_of(static_cast<unsigned>(i)) + "\ndata: x\n\n"; };
     std::string last = server.hub.last_id();
     int i = 0;
@@ -313,7 +313,7 @@ TEST_CASE("hub: an event stream that comes back through the network misses nothi
 }
 
 TEST_CASE("hub: what was published before a drain is still read", "[hub][server]") {
-    hub_server server{{.lag = weir::skip_oldest{.max_messages = 0, .max_bytes = 0}}};
+    hub_server server{{.say_where = false, .lag = weir::skip_oldest{.max_messages = 0, .max_bytes = 0}}};
     auto client = server.connect();
     client.get("/delimited").read_until("\r\n\r\n:\n\n");
     test::raw_websocket ws{server, "/ws"};

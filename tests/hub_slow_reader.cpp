@@ -86,7 +86,7 @@ struct crowd {
     tcp::acceptor acceptor{context, {net::ip::address_v4::loopback(), 0}};
     std::shared_ptr<std::vector<std::weak_ptr<const weir::published_message>>> ever =
         std::make_shared<std::vector<std::weak_ptr<const weir::published_message>>>();
-    weir::hub hub{{.lag = weir::skip_oldest{.max_messages = 0, .max_bytes = history_bytes / 2}},
+    weir::hub hub{{.say_where = false, .lag = weir::skip_oldest{.max_messages = 0, .max_bytes = history_bytes / 2}},
                   watched_store{.all = ever}};
     counts of_readers, of_slow;
     std::vector<test::raw_client> readers;

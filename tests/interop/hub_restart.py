@@ -33,12 +33,13 @@ class Record:
         self.skips = 0
         self.faults = []
         self.target, self.reached = None, None
+        self.asked_after = ""
 
     def subscribed(self, how):
         self.answers.append(how)
         if how == "gap":
             self.excused = True
-        elif how != ("recovered" if self.last_id else "live"):
+        elif how != ("recovered" if self.asked_after else "live"):
             self.faults.append(f"subscribed: {how}")
 
     def skipped(self):
@@ -96,6 +97,7 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        self.record.asked_after = self.record.last_id
         transport.write(self.request())
 
     def connection_lost(self, _):
@@ -159,6 +161,8 @@ class EventStream(Client):
             self.record.skipped()
         elif "data" in fields:
             self.record.message(fields["id"], fields["data"])
+        elif fields.keys() == {"id"}:  # no event, but where this one begins; browsers keep it as well
+            self.record.last_id = fields["id"]
         elif fields.keys() - {"retry"}:
             self.record.faults.append(str(fields))
         return True

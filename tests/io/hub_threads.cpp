@@ -111,6 +111,7 @@ struct threads_fixture {
     threads_fixture() {
         hub.emplace(weir::hub_options{
             .history = {.messages = 0},
+            .say_where = false,
             .lag = weir::skip_oldest{.max_messages = 0, .max_bytes = 0},
             .websocket_payload = [](const weir::published_message& m) { return m.id() + ' ' + std::string{m.data()}; },
             .on_presence =
