@@ -141,9 +141,10 @@ public:
     /// Sends a session what is published to a topic, from now on or from where its client was. A session that is given
     /// away, `std::move(out)`, is kept until it ends. Topics that it subscribes to already stay as they are; filter,
     /// lag and on_skip hold for all of its topics, and what is given later replaces what was given before. What is sent
-    /// to the session directly takes its turn among what is published. Returns   subscribed::refused for a session that
-    /// is not open, is a WebSocket client, or subscribes to another
-    ///           hub, and for text that is no name; such a session is not kept
+    /// to the session directly takes its turn among what is published.
+    ///
+    /// Errors    subscribed::refused, and the session is not kept: it is not open, is a WebSocket client, or subscribes
+    ///           to another hub; or text is no name
     /// Lifetime  topics and options are copied before this returns
     template <class Session>
     subscribed subscribe(Session&& out, topic one, const subscribe_options& options = {}) {

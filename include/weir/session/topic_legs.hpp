@@ -9,7 +9,6 @@
 #include <weir/session/topic.hpp>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
