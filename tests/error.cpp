@@ -62,7 +62,7 @@ TEST_CASE("errors: the first and the last of each group match that group's condi
         GENERATE(row{error::closed, condition::closed}, row{error::draining, condition::closed},
                  row{error::bad_request_line, condition::protocol_violation},
                  row{error::truncated, condition::protocol_violation}, row{error::not_found, condition::refused},
-                 row{error::dropped, condition::refused}, row{error::target_too_long, condition::limit_exceeded},
+                 row{error::untrusted_server, condition::refused}, row{error::target_too_long, condition::limit_exceeded},
                  row{error::slow_reader, condition::limit_exceeded},
                  row{error::request_timed_out, condition::timed_out}, row{error::expired, condition::timed_out},
                  row{error::bad_argument, condition::misuse}, row{error::not_accepted, condition::misuse});

@@ -30,7 +30,7 @@ enum class error {
     bad_encoding,                   ///< malformed percent-encoding. RFC 3986 §2.1
     unsupported_version,            ///< not HTTP/1.0 or HTTP/1.1; status 505. RFC 9110 §15.6.6
     unsupported_method,             ///< a method this server has never heard of, or CONNECT; status 501. RFC 9110 §9.1
-    unsupported_coding,             ///< a transfer coding other than chunked; status 501. RFC 9112 §6.1
+    unsupported_coding,             ///< a transfer or content coding that is not known; status 501. RFC 9112 §6.1
     bad_upgrade,                    ///< no WebSocket upgrade where one is needed; status 426. RFC 6455 §4.2.1
     bad_websocket_version,          ///< Sec-WebSocket-Version malformed, missing or repeated. RFC 6455 §4.2.1
     unsupported_websocket_version,  ///< another version than 13; status 426. RFC 6455 §4.2.2
@@ -39,6 +39,9 @@ enum class error {
     bad_extension,                  ///< Sec-WebSocket-Extensions malformed, or one that was not offered. RFC 6455 §9.1
     bad_upgrade_response,           ///< a 101 whose Upgrade, Connection or Sec-WebSocket-Accept is wrong. RFC 6455 §4.1
     bad_status_line,                ///< of a response. RFC 9112 §4
+    bad_redirect,                   ///< Location missing, malformed, of a scheme not ours, or from https to http
+    too_many_redirects,             ///< more hops than allowed; a loop. RFC 9110 §15.4
+    not_event_stream,               ///< the answer's Content-Type is another one. WHATWG HTML, server-sent events
 
     // The peer broke the WebSocket protocol: condition::protocol_violation, close code 1002 unless noted.
     bad_opcode,               ///< reserved opcode 0x3-0x7 or 0xb-0xf. RFC 6455 §5.2
@@ -65,6 +68,10 @@ enum class error {
     refused,             ///< the backpressure policy refused a message; status 503
     dropped,             ///< the backpressure policy dropped the message at hand; status 503
     handshake_rejected,  ///< the server answered the WebSocket handshake with another status than 101
+    unexpected_status,   ///< the server answered the request for an event stream with another status than 200
+    reported_by_server,  ///< an event of the type by which the server reports errors
+    proxy_refused,       ///< the proxy did not open a tunnel. RFC 9110 §9.3.6
+    untrusted_server,    ///< the server's certificate is not trusted, or is for another name. RFC 9525
 
     // A limit of ours: condition::limit_exceeded.
     target_too_long,    ///< request target; status 414
@@ -79,6 +86,8 @@ enum class error {
     // Time ran out: condition::timed_out.
     request_timed_out,    ///< the request was not complete in time; status 408
     handshake_timed_out,  ///< the server's answer to a WebSocket handshake was not complete in time
+    connect_timed_out,    ///< a client had no answer in time, from name resolution to the end of the response's head
+    read_timed_out,       ///< a client received nothing for too long
     stalled,              ///< bytes to send and none accepted in time
     unresponsive,         ///< the heartbeat policy gave up
     close_timed_out,      ///< the peer did not answer a close frame in time. RFC 6455 §7.1.1
@@ -88,6 +97,9 @@ enum class error {
     bad_argument,       ///< a value that cannot be sent
     already_receiving,  ///< a second receive while one is pending
     already_sending,    ///< a second piece of a message while one is waiting
+    no_tls,             ///< an https or wss URL, and nothing that does TLS
+    hook_failed,        ///< a hook of the application's threw what is not a system_error
+    not_connected,      ///< sending while there is no connection, where nothing is kept for the next one
     not_accepted,       ///< sending before accept()
 };
 
@@ -116,7 +128,7 @@ constexpr const char* message(error e) noexcept {
         case error::bad_encoding: return "malformed percent-encoding";
         case error::unsupported_version: return "unsupported HTTP version";
         case error::unsupported_method: return "unsupported method";
-        case error::unsupported_coding: return "unsupported transfer coding";
+        case error::unsupported_coding: return "unsupported transfer or content coding";
         case error::bad_upgrade: return "not a WebSocket upgrade";
         case error::bad_websocket_version: return "malformed Sec-WebSocket-Version";
         case error::unsupported_websocket_version: return "unsupported WebSocket version";
@@ -137,6 +149,9 @@ constexpr const char* message(error e) noexcept {
         case error::bad_close: return "malformed close frame";
         case error::bad_utf8: return "text is not UTF-8";
         case error::bad_deflate: return "compressed data cannot be inflated";
+        case error::bad_redirect: return "redirected without a usable Location";
+        case error::too_many_redirects: return "too many redirects";
+        case error::not_event_stream: return "answer is not text/event-stream";
         case error::truncated: return "stream ended within a message";
         case error::not_found: return "not found";
         case error::method_not_allowed: return "method not allowed";
@@ -147,6 +162,10 @@ constexpr const char* message(error e) noexcept {
         case error::refused: return "refused by the backpressure policy";
         case error::dropped: return "dropped by the backpressure policy";
         case error::handshake_rejected: return "WebSocket handshake rejected";
+        case error::unexpected_status: return "answered with another status than 200";
+        case error::reported_by_server: return "server reported an error";
+        case error::proxy_refused: return "refused by the proxy";
+        case error::untrusted_server: return "server's certificate is not trusted";
         case error::target_too_long: return "request target too long";
         case error::head_too_large: return "request head too large";
         case error::too_many_fields: return "too many header fields";
@@ -157,6 +176,8 @@ constexpr const char* message(error e) noexcept {
         case error::slow_reader: return "reader too slow";
         case error::request_timed_out: return "request not complete in time";
         case error::handshake_timed_out: return "WebSocket handshake not complete in time";
+        case error::connect_timed_out: return "not connected in time";
+        case error::read_timed_out: return "nothing received in time";
         case error::stalled: return "no progress while sending";
         case error::unresponsive: return "peer unresponsive";
         case error::close_timed_out: return "close frame not answered in time";
@@ -164,6 +185,9 @@ constexpr const char* message(error e) noexcept {
         case error::bad_argument: return "value cannot be sent";
         case error::already_receiving: return "a receive is already pending";
         case error::already_sending: return "a piece is already waiting to be sent";
+        case error::no_tls: return "URL needs TLS, which was not given";
+        case error::hook_failed: return "application's hook failed";
+        case error::not_connected: return "not connected";
         case error::not_accepted: return "session not accepted yet";
     }
     return "unknown error";
@@ -174,7 +198,7 @@ constexpr condition condition_of(error e) noexcept {
     if (e == error::none) return condition{};
     if (e <= error::draining) return condition::closed;
     if (e <= error::truncated) return condition::protocol_violation;
-    if (e <= error::handshake_rejected) return condition::refused;
+    if (e <= error::untrusted_server) return condition::refused;
     if (e <= error::slow_reader) return condition::limit_exceeded;
     if (e <= error::expired) return condition::timed_out;
     return condition::misuse;
