@@ -3,7 +3,7 @@
 
 // permessage-deflate with zlib: the framing policy of WebSocket sessions that compress. Layer: public. RFC 7692 §7
 //
-// The one header that includes zlib: link weir::deflate.
+// Includes zlib, as gzip.hpp does and no other header: link weir::deflate.
 
 #include <weir/bytes.hpp>
 #include <weir/error.hpp>

@@ -85,3 +85,48 @@ TEST_CASE("pieces are views of what was fed", "[http][body_decoder]") {
     CHECK(in == "def");
     CHECK(decoder.next(in) == status::complete);
 }
+
+TEST_CASE("RFC 9112 6.3: a body up to the connection's end takes everything", "[http][body_decoder][rfc9112-6.3]") {
+    for (const std::size_t step : {1U, 2U, 1000U}) {
+        CHECK(decode({until_close, 0}, "", step) == "|need more");
+        CHECK(decode({until_close, 0}, "0\r\n\r\nHTTP/1.1 200 OK", step) == "0\r\n\r\nHTTP/1.1 200 OK|need more");
+    }
+    CHECK(decode({until_close, 0}, std::string(3'000'000, 'x'), 1 << 16, {.max_body_bytes = 0}).size() == 3'000'010);
+}
+
+TEST_CASE("a body up to the connection's end fails at the first byte beyond the limit", "[http][body_decoder]") {
+    const http::body_limits limits{.max_body_bytes = 5};
+    for (const std::size_t step : {1U, 3U, 1000U}) {
+        CHECK(decode({until_close, 0}, "hello", step, limits) == "hello|need more");
+        CHECK(decode({until_close, 0}, "hello!", step, limits) == weir::message(error::body_too_large));
+    }
+    http::body_decoder decoder{{until_close, 0}, limits};
+    auto in = "hello!"sv;
+    REQUIRE(decoder.next(in) == status::data);
+    CHECK(decoder.data() == "hello");
+    CHECK(decoder.complete_at_end());
+    REQUIRE(decoder.next(in) == status::failed);
+    CHECK(decoder.received() == 5);
+    CHECK_FALSE(decoder.complete_at_end());
+}
+
+TEST_CASE("RFC 9112 8: where the connection may end, and where that cuts a body off",
+          "[http][body_decoder][rfc9112-8]") {
+    // For every beginning of `text`: '+' where the body is whole if the connection ends after it.
+    const auto whole_after = [](http::body_framing framing, std::string_view text) {
+        std::string out;
+        for (std::size_t size = 0; size <= text.size(); ++size) {
+            http::body_decoder decoder{framing};
+            auto in = text.substr(0, size);
+            decoder.feed(in, [](std::string_view) {});
+            out += decoder.complete_at_end() ? '+' : '-';
+        }
+        return out;
+    };
+    CHECK(whole_after({none, 0}, "") == "+");
+    CHECK(whole_after({length, 3}, "abc") == "---+");
+    CHECK(whole_after({until_close, 0}, "abc") == "++++");
+    CHECK(whole_after({chunked, 0}, "1\r\na\r\n0\r\n\r\n") == "-----------+");
+    CHECK(whole_after({chunked, 0}, "0\r\nA: b\r\n\r\n") == "-----------+");
+    CHECK(whole_after({chunked, 0}, "1\r\nab") == "------");
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// Decodes a request's body, whatever delimits it, within a limit. Layer: protocol. RFC 9112 §6, §7.1
+// Decodes a body, whatever delimits it, within a limit. Layer: protocol. RFC 9112 §6, §7.1, §8
 
 #include <weir/error.hpp>
 #include <weir/http/body_framing.hpp>
@@ -16,12 +16,12 @@ namespace weir::http {
 
 /// What a body may cost. Zero = off.
 struct body_limits {
-    std::uint64_t max_body_bytes = 1024 * 1024;
+    std::uint64_t max_body_bytes = 1024 * 1024;  ///< off for a stream that may go on for ever
     chunk_limits chunks = {};
 };
 
 /// Yields a body piece by piece, without copying. A length beyond the limit fails at once, before a byte of it came,
-/// and a chunk at its size line.
+/// and a chunk at its size line; a body up to the end of the connection, at the first byte that is too many.
 class body_decoder {
 public:
     constexpr explicit body_decoder(body_framing framing, body_limits limits = {}) noexcept
@@ -33,10 +33,17 @@ public:
 
     /// Consumes from the front of `in`. `data`: data() is a piece of the body, call again; `complete`: the body is
     /// whole, and what is left in `in` follows it; `need_more`: `in` is empty; `failed`: see error().
-    /// Call it once with an empty `in` before reading: a request without a body is `complete` then.
+    /// Call it once with an empty `in` before reading: a message without a body is `complete` then. A body of kind
+    /// until_close never is.
     constexpr status next(std::string_view& in) noexcept {
         if (error_ != weir::error::none) return status::failed;
-        return kind_ == body_kind::chunked ? next_chunked(in) : next_counted(in);
+        switch (kind_) {
+            case body_kind::chunked: return next_chunked(in);
+            case body_kind::until_close: return next_unbounded(in);
+            case body_kind::none:
+            case body_kind::length: break;
+        }
+        return next_counted(in);
     }
 
     /// Feeds all of `in`, calling `on_data(std::string_view)` for every piece. Returns the status that stopped it:
@@ -54,6 +61,26 @@ public:
     constexpr std::string_view data() const noexcept { return data_; }
     /// How much of the body has come, in bytes of data.
     constexpr std::uint64_t received() const noexcept { return received_; }
+    /// Whether the connection may end here, in good order, once everything that came was fed: the body is whole then.
+    /// Otherwise it is cut off. A reset, or a TLS connection that ends without saying so, cuts off a body of kind
+    /// until_close too, which the caller knows. RFC 9112 §8
+    constexpr bool complete_at_end() const noexcept {
+        if (error_ != weir::error::none) return false;
+        switch (kind_) {
+            // "A message body that uses the chunked transfer coding is incomplete if the zero-sized chunk that
+            // terminates the encoding has not been received."
+            case body_kind::chunked: return chunks_complete_;
+            // "A response that has neither chunked transfer coding nor Content-Length is terminated by closure of the
+            // connection and, if the header section was received intact, is considered complete unless an error was
+            // indicated by the underlying connection"
+            case body_kind::until_close: return true;
+            // "A message that uses a valid Content-Length is incomplete if the size of the message body received (in
+            // octets) is less than the value given by Content-Length."
+            case body_kind::none:
+            case body_kind::length: break;
+        }
+        return received_ == length_;
+    }
     /// body_too_large, bad_body, or head_too_large and too_many_fields for what surrounds the chunks. The connection
     /// cannot be used any further.
     constexpr weir::error error() const noexcept { return error_; }
@@ -62,14 +89,28 @@ private:
     constexpr status next_counted(std::string_view& in) noexcept {
         if (received_ == length_) return status::complete;
         if (in.empty()) return status::need_more;
-        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(in.size(), length_ - received_));
-        const auto piece = in.substr(0, size);
-        in.remove_prefix(size);
+        return take(in, length_ - received_);
+    }
+
+    constexpr status take(std::string_view& in, std::uint64_t at_most) noexcept {
+        const auto piece = in.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(in.size(), at_most)));
+        in.remove_prefix(piece.size());
         return deliver(piece);
+    }
+
+    constexpr status next_unbounded(std::string_view& in) noexcept {
+        if (in.empty()) return status::need_more;
+        const auto room = max_body_bytes_ != 0 ? max_body_bytes_ - received_ : in.size();
+        if (room == 0) {
+            error_ = weir::error::body_too_large;
+            return status::failed;
+        }
+        return take(in, room);
     }
 
     constexpr status next_chunked(std::string_view& in) noexcept {
         const auto result = chunks_.next(in);
+        chunks_complete_ = result == status::complete;
         if (result == status::data) deliver(chunks_.data());
         error_ = chunks_.error();
         if (error_ == weir::error::none) check_limit(chunks_.chunk_remaining());
@@ -96,6 +137,7 @@ private:
     chunked_decoder chunks_;
     std::string_view data_;
     weir::error error_ = weir::error::none;
+    bool chunks_complete_ = false;
 };
 
 }  // namespace weir::http
