@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// https and wss for weir::server, with OpenSSL. Layer: public; an optional part. RFC 8446, RFC 5246, RFC 7301
+// https and wss for weir::server and the clients, with OpenSSL. Layer: public; an optional part.
+// RFC 8446, RFC 5246, RFC 7301, RFC 9525
 //
-// The one header that needs OpenSSL: CMake's weir::tls instead of weir::weir.
+// What needs OpenSSL is included by this header alone: CMake's weir::tls instead of weir::weir.
 
-#include <weir/bytes.hpp>
 #include <weir/config.hpp>
+#include <weir/error.hpp>
+#include <weir/io/client_stream.hpp>
+#include <weir/io/tls_layer.hpp>
 #include <weir/server/stream_layer.hpp>
 
 #include WEIR_ASIO(buffer.hpp)
 #include WEIR_ASIO(error.hpp)
+#include WEIR_ASIO(ip/address.hpp)
+#include WEIR_ASIO(ip/tcp.hpp)
 #include WEIR_ASIO(ssl/context.hpp)
-#include WEIR_ASIO(ssl/error.hpp)
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
-#include <algorithm>
-#include <cstddef>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <new>
 #include <string>
@@ -53,156 +55,55 @@ struct tls_options {
     operator std::shared_ptr<const detail::layer_factory>() const;
 };
 
-namespace detail {
+/// Whom a client trusts, and what it shows of itself.
+///
+///     weir::sse_client client{executor, "https://example.com/events", {.tls = weir::tls_client_options{}}};
+///
+/// A server has to have a certificate that leads to a trusted authority and names the URL's host, or the connection
+/// ends with error::untrusted_server. TLS 1.2 and 1.3 as for servers; http/1.1 by ALPN. Files are read when this is
+/// converted, and not again.
+struct tls_client_options {
+    // PEM form. With neither, the system's authorities are trusted; with one, those given and no others.
+    std::string ca_file{};
+    std::string ca_text{};
+    // The client's own, for servers that ask for it: each from a file or as text.
+    std::string certificate_chain_file{};
+    std::string certificate_chain{};
+    std::string private_key_file{};
+    std::string private_key{};
+    std::string private_key_password{};  ///< empty: the key is not encrypted
+    /// The name or address that the server is asked for and has to prove to be; empty: the URL's host.
+    std::string server_name{};
+    /// False: whoever answers is believed. For tests: it takes from TLS all protection against an attacker in between.
+    bool verify = true;
+    /// Called last, for all that OpenSSL and Asio can do besides.
+    std::function<void(net::ssl::context&)> configure{};
 
-/// TLS by OpenSSL, directly on the socket: nothing is buffered beside OpenSSL's own record, which is given back when it
-/// is empty.
-class tls_layer final : public stream_layer {
-public:
-    /// A server's side. Throws std::bad_alloc.
-    explicit tls_layer(SSL_CTX* context) : ssl_(SSL_new(context)) {
-        BIO* const bio = ssl_ ? BIO_new(socket_method()) : nullptr;
-        if (bio == nullptr) throw std::bad_alloc{};
-        BIO_set_data(bio, this);
-        BIO_set_init(bio, 1);
-        SSL_set_bio(ssl_.get(), bio, bio);
-        // One record is one write, a write that would block may be repeated from another buffer, and what the kernel
-        // has is read in one call.
-        SSL_set_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-        SSL_set_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);
-        SSL_set_read_ahead(ssl_.get(), 1);
-        SSL_set_accept_state(ssl_.get());
-    }
-
-private:
-    template <class T, auto Free>
-    struct free_with {
-        void operator()(T* p) const noexcept { Free(p); }
-    };
-
-    // The handshake is the first read's.
-    attempt read(server_socket& socket, mutable_bytes_view into) noexcept override {
-        return perform(socket, [&] { return SSL_read(ssl_.get(), into.data(), int_size(into.size())); });
-    }
-    attempt write(server_socket& socket, bytes_view from) noexcept override {
-        return perform(socket, [&] { return SSL_write(ssl_.get(), from.data(), int_size(from.size())); });
-    }
-    attempt finish(server_socket& socket) noexcept override {
-        if (!SSL_is_init_finished(ssl_.get())) return {};
-        // 0: close_notify has been sent, and has not been received yet. Both are for the reader to find.
-        const attempt said = perform(socket, [&] { return SSL_shutdown(ssl_.get()) >= 0 ? 1 : -1; });
-        return {0, said.ec, said.until};
-    }
-
-    static int int_size(std::size_t n) noexcept {
-        return static_cast<int>(std::min<std::size_t>(n, std::numeric_limits<int>::max()));
-    }
-
-    template <class Call>
-    attempt perform(server_socket& socket, Call call) noexcept {
-        if (failure_) return {0, failure_};  // OpenSSL must not be asked again
-        socket_ = &socket;
-        ERR_clear_error();
-        const int result = call();
-        if (result > 0) return {static_cast<std::size_t>(result)};
-        switch (SSL_get_error(ssl_.get(), result)) {
-            case SSL_ERROR_WANT_READ: return attempt::blocked(server_socket::wait_read);
-            case SSL_ERROR_WANT_WRITE: return attempt::blocked(server_socket::wait_write);
-            case SSL_ERROR_ZERO_RETURN: return {0, net::error::eof};
-            default: failure_ = why(); return {0, failure_};
-        }
-    }
-
-    // An end without close_notify may be an attacker's. RFC 8446 §6.1
-    error_code why() const noexcept {
-        if (socket_error_ && socket_error_ != net::error::eof) return socket_error_;
-        if (const auto code = ERR_get_error(); !socket_error_ && code != 0) {
-            return {static_cast<int>(code), net::error::get_ssl_category()};
-        }
-        return net::ssl::error::stream_truncated;
-    }
-
-    // ---- the socket, as OpenSSL sees it ----
-
-    static const BIO_METHOD* socket_method() {
-        using method_ptr = std::unique_ptr<BIO_METHOD, free_with<BIO_METHOD, &BIO_meth_free>>;
-        static const method_ptr method = [] {
-            method_ptr made{BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "weir socket")};
-            if (!made) throw std::bad_alloc{};
-            BIO_meth_set_read(made.get(), &on_read);
-            BIO_meth_set_write(made.get(), &on_write);
-            BIO_meth_set_ctrl(made.get(),
-                              [](BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1L : 0L; });
-            return made;
-        }();
-        return method.get();
-    }
-
-    static int on_read(BIO* bio, char* into, int size) {
-        return pass(bio, BIO_FLAGS_READ, [&](server_socket& socket, error_code& ec) {
-            return socket.read_some(net::mutable_buffer{into, static_cast<std::size_t>(size)}, ec);
-        });
-    }
-    static int on_write(BIO* bio, const char* from, int size) {
-        return pass(bio, BIO_FLAGS_WRITE, [&](server_socket& socket, error_code& ec) {
-            return socket.write_some(net::const_buffer{from, static_cast<std::size_t>(size)}, ec);
-        });
-    }
-
-    template <class Call>
-    static int pass(BIO* bio, int direction, Call call) {
-        auto& self = *static_cast<tls_layer*>(BIO_get_data(bio));
-        BIO_clear_retry_flags(bio);
-        error_code ec;
-        const std::size_t n = call(*self.socket_, ec);
-        if (!ec) return static_cast<int>(n);
-        if (would_block(ec)) {
-            BIO_set_flags(bio, direction | BIO_FLAGS_SHOULD_RETRY);
-        } else {
-            self.socket_error_ = ec;
-        }
-        return -1;
-    }
-
-    std::unique_ptr<SSL, free_with<SSL, &SSL_free>> ssl_;
-    server_socket* socket_ = nullptr;  // while OpenSSL is being called
-    error_code socket_error_, failure_;
+    /// For a client's options. Throws system_error if a certificate or a key cannot be read, or do not belong together,
+    /// and what `configure` throws.
+    operator std::shared_ptr<const detail::client_layer_factory>() const;
 };
 
-/// What the connections of one listener have in common.
-class tls_layers final : public layer_factory {
+namespace detail {
+
+inline error_code last_tls_error() { return {static_cast<int>(ERR_get_error()), net::error::get_ssl_category()}; }
+
+/// What both sides have in common: versions, ciphers, compression.
+inline void set_tls_defaults(net::ssl::context& context) {
+    context.set_options(net::ssl::context::no_compression | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
+    // Of TLS 1.2's, those that TLS 1.3 would allow, too. RFC 9325 §4.2
+    SSL_CTX_set_cipher_list(context.native_handle(), "ECDHE+AESGCM:ECDHE+CHACHA20");
+}
+
+/// Loads things of one kind of options, whose name errors begin with.
+class tls_loader {
 public:
-    explicit tls_layers(const tls_options& options) {
-        set_defaults();
-        load(options);
-        if (options.configure) options.configure(context_);
-        ERR_clear_error();
-        if (SSL_CTX_check_private_key(context_.native_handle()) != 1) {
-            throw system_error(last_error(), "weir: tls_options: certificate and private key");
-        }
-    }
+    tls_loader(net::ssl::context& context, const char* whose) : context_(context), whose_(whose) {}
 
-    std::unique_ptr<stream_layer> make() const override {
-        return std::make_unique<tls_layer>(const_cast<net::ssl::context&>(context_).native_handle());
-    }
-
-private:
-    void set_defaults() {
-        SSL_CTX* const native = context_.native_handle();
-        context_.set_options(net::ssl::context::no_compression | SSL_OP_NO_RENEGOTIATION);
-        SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
-        // Of TLS 1.2's, those that TLS 1.3 would allow, too. RFC 9325 §4.2
-        SSL_CTX_set_cipher_list(native, "ECDHE+AESGCM:ECDHE+CHACHA20");
-        SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);  // tickets keep nothing here
-        static constexpr unsigned char name[] = {'w', 'e', 'i', 'r'};
-        SSL_CTX_set_session_id_context(native, name, sizeof name);  // OpenSSL asks for one if clients have certificates
-        SSL_CTX_set_alpn_select_cb(native, &choose_protocol, nullptr);
-    }
-
-    void load(const tls_options& options) {
-        const auto check = [](const error_code& ec, const std::string& what) {
-            if (ec) throw system_error(ec, "weir: tls_options: " + what);
-        };
+    /// The certificate and the key.
+    template <class Options>
+    void load_identity(const Options& options) {
         error_code ec;
         // Always set: without, OpenSSL would ask at the terminal.
         context_.set_password_callback([password = options.private_key_password](auto...) { return password; });
@@ -224,7 +125,65 @@ private:
         }
     }
 
-    static error_code last_error() { return {static_cast<int>(ERR_get_error()), net::error::get_ssl_category()}; }
+    void check_identity() {
+        ERR_clear_error();
+        if (SSL_CTX_check_private_key(context_.native_handle()) == 1) return;
+        check(last_tls_error(), "certificate and private key");
+    }
+
+    void load_authorities(const tls_client_options& options) {
+        error_code ec;
+        if (!options.ca_file.empty()) {
+            context_.load_verify_file(options.ca_file, ec);
+            check(ec, options.ca_file);
+        }
+        if (!options.ca_text.empty()) {
+            context_.add_certificate_authority(net::buffer(options.ca_text), ec);
+            X509_STORE* const store = SSL_CTX_get_cert_store(context_.native_handle());
+            if (!ec && sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) == 0) ec = error::bad_argument;
+            check(ec, "ca_text");
+        }
+        if (options.ca_file.empty() && options.ca_text.empty()) {
+            context_.set_default_verify_paths(ec);
+            check(ec, "the system's authorities");
+        }
+    }
+
+private:
+    void check(const error_code& ec, const std::string& what) const {
+        if (ec) throw system_error(ec, std::string{"weir: "} + whose_ + ": " + what);
+    }
+
+    net::ssl::context& context_;
+    const char* whose_;
+};
+
+/// What the connections of one listener have in common.
+class tls_layers final : public layer_factory {
+public:
+    explicit tls_layers(const tls_options& options) {
+        set_defaults();
+        tls_loader loader{context_, "tls_options"};
+        loader.load_identity(options);
+        if (options.configure) options.configure(context_);
+        loader.check_identity();
+    }
+
+    std::unique_ptr<stream_layer> make() const override {
+        ssl_ptr ssl{SSL_new(const_cast<net::ssl::context&>(context_).native_handle())};
+        if (ssl) SSL_set_accept_state(ssl.get());
+        return std::make_unique<tls_layer<server_socket>>(std::move(ssl));
+    }
+
+private:
+    void set_defaults() {
+        SSL_CTX* const native = context_.native_handle();
+        set_tls_defaults(context_);
+        SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);  // tickets keep nothing here
+        static constexpr unsigned char name[] = {'w', 'e', 'i', 'r'};
+        SSL_CTX_set_session_id_context(native, name, sizeof name);  // OpenSSL asks for one if clients have certificates
+        SSL_CTX_set_alpn_select_cb(native, &choose_protocol, nullptr);
+    }
 
     // "In the event that the server supports no protocols that the client advertises, then the server SHALL respond
     // with a fatal "no_application_protocol" alert." RFC 7301 §3.2
@@ -247,10 +206,63 @@ private:
     net::ssl::context context_{net::ssl::context::tls_server};
 };
 
+/// What the connections of one client have in common.
+class tls_client_layers final : public client_layer_factory {
+public:
+    explicit tls_client_layers(const tls_client_options& options) : server_name_(options.server_name) {
+        set_tls_defaults(context_);
+        static constexpr unsigned char protocols[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+        SSL_CTX_set_alpn_protos(context_.native_handle(), protocols, sizeof protocols);
+        context_.set_verify_mode(options.verify ? net::ssl::verify_peer : net::ssl::verify_none);
+        tls_loader loader{context_, "tls_client_options"};
+        if (options.verify) loader.load_authorities(options);
+        loader.load_identity(options);
+        if (options.configure) options.configure(context_);
+        if (SSL_CTX_get0_certificate(context_.native_handle()) != nullptr) loader.check_identity();
+        ERR_clear_error();
+    }
+
+    std::unique_ptr<client_layer> make(const std::string& host) const override {
+        ssl_ptr ssl{SSL_new(const_cast<net::ssl::context&>(context_).native_handle())};
+        if (!ssl) throw std::bad_alloc{};
+        SSL_set_connect_state(ssl.get());
+        expect(ssl.get(), server_name_.empty() ? host : server_name_);
+        return std::make_unique<tls_layer<net::ip::tcp::socket>>(std::move(ssl));
+    }
+
+private:
+    // "Literal IPv4 and IPv6 addresses are not permitted in "HostName"", whose name is "without a trailing dot".
+    // RFC 6066 §3
+    static void expect(SSL* ssl, std::string name) {
+        if (name.ends_with('.')) name.pop_back();
+        error_code no_address;
+        static_cast<void>(net::ip::make_address(name, no_address));
+        X509_VERIFY_PARAM* const wanted = SSL_get0_param(ssl);
+        // A name in the subject does not count, and "the wildcard character appears only as the complete content of the
+        // left-most label". RFC 9525 §6.3
+        X509_VERIFY_PARAM_set_hostflags(wanted,
+                                        X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+        const auto set = [&] {
+            if (!no_address) return X509_VERIFY_PARAM_set1_ip_asc(wanted, name.c_str()) == 1;
+            if (name.empty()) return false;  // it would mean any name
+            return X509_VERIFY_PARAM_set1_host(wanted, name.data(), name.size()) == 1 &&
+                   SSL_set_tlsext_host_name(ssl, name.c_str()) == 1;
+        };
+        if (!set()) throw system_error(make_error_code(error::bad_argument), "weir: no name for TLS: " + name);
+    }
+
+    net::ssl::context context_{net::ssl::context::tls_client};
+    std::string server_name_;
+};
+
 }  // namespace detail
 
 inline tls_options::operator std::shared_ptr<const detail::layer_factory>() const {
     return std::make_shared<const detail::tls_layers>(*this);
+}
+
+inline tls_client_options::operator std::shared_ptr<const detail::client_layer_factory>() const {
+    return std::make_shared<const detail::tls_client_layers>(*this);
 }
 
 }  // namespace weir

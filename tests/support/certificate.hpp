@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include <memory>
 #include <stdexcept>
@@ -14,21 +15,32 @@
 
 namespace test {
 
-/// For "localhost", signed by itself, valid now; in PEM form.
+struct certificate_contents {
+    std::string subject = "localhost";
+    std::string names = "DNS:localhost,IP:127.0.0.1";  ///< in OpenSSL's way of writing; empty: none but the subject
+    bool authority = false;                            ///< may sign others
+    bool expired = false;
+};
+
+/// For this machine, signed by itself, valid now, unless said otherwise; in PEM form.
 class certificate {
 public:
-    certificate() : key_(EVP_EC_gen("P-256")), certificate_(X509_new()) {
+    explicit certificate(certificate_contents contents = {}, const certificate* signed_by = nullptr)
+        : key_(EVP_EC_gen("P-256")), certificate_(X509_new()) {
         X509* const x = certificate_.get();
+        const certificate& issuer = signed_by != nullptr ? *signed_by : *this;
         X509_set_version(x, X509_VERSION_3);
         ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
         X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-        X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+        X509_gmtime_adj(X509_getm_notAfter(x), contents.expired ? -1800 : 3600);
         X509_set_pubkey(x, key_.get());
         X509_NAME* const name = X509_get_subject_name(x);
-        const auto* const host = reinterpret_cast<const unsigned char*>("localhost");
+        const auto* const host = reinterpret_cast<const unsigned char*>(contents.subject.c_str());
         X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, host, -1, -1, 0);
-        X509_set_issuer_name(x, name);
-        if (X509_sign(x, key_.get(), EVP_sha256()) == 0) throw std::runtime_error{"no certificate"};
+        X509_set_issuer_name(x, X509_get_subject_name(issuer.certificate_.get()));
+        if (contents.authority) extend(NID_basic_constraints, "critical,CA:TRUE");
+        if (!contents.names.empty()) extend(NID_subject_alt_name, contents.names);
+        if (X509_sign(x, issuer.key_.get(), EVP_sha256()) == 0) throw std::runtime_error{"no certificate"};
     }
 
     std::string text() const {
@@ -50,6 +62,15 @@ private:
     struct free_with {
         void operator()(T* p) const noexcept { Free(p); }
     };
+
+    void extend(int kind, const std::string& value) {
+        X509V3_CTX context;
+        X509V3_set_ctx_nodb(&context);
+        X509V3_set_ctx(&context, certificate_.get(), certificate_.get(), nullptr, nullptr, 0);
+        const std::unique_ptr<X509_EXTENSION, free_with<X509_EXTENSION, &X509_EXTENSION_free>> made{
+            X509V3_EXT_conf_nid(nullptr, &context, kind, value.c_str())};
+        if (!made || X509_add_ext(certificate_.get(), made.get(), -1) != 1) throw std::runtime_error{value};
+    }
 
     template <class Write>
     static std::string written(Write write) {

@@ -4,6 +4,7 @@
 // A time limit on a stream's operations, from the loop's wheel. Layer: io.
 
 #include <weir/config.hpp>
+#include <weir/error.hpp>
 #include <weir/io/counted_ptr.hpp>
 #include <weir/io/loop.hpp>
 #include <weir/io/transport.hpp>
@@ -74,5 +75,11 @@ private:
 
     counted_ptr<watch> watch_;
 };
+
+/// What has failed because the time was up says so.
+template <class Stream>
+error_code reason_of(error_code ec, const deadline<Stream>& limit, error late) noexcept {
+    return ec && limit.expired() ? make_error_code(late) : ec;
+}
 
 }  // namespace weir::detail

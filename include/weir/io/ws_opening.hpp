@@ -13,6 +13,7 @@
 #include <weir/http/url.hpp>
 #include <weir/io/counted_ptr.hpp>
 #include <weir/io/deadline.hpp>
+#include <weir/io/read_more.hpp>
 #include <weir/io/stream_session.hpp>
 #include <weir/io/transport.hpp>
 #include <weir/io/waiter_op.hpp>
@@ -52,20 +53,6 @@ struct ws_connect_options {
 };
 
 namespace detail {
-
-/// Reads what the stream has, behind what was received.
-template <class Stream>
-net::awaitable<error_code> read_more(Stream& stream, std::string& received) {
-    constexpr std::size_t read_size = 4096;
-    const std::size_t before = received.size();
-    received.resize(before + read_size);
-    error_code ec;
-    auto token = net::redirect_error(net::use_awaitable, ec);
-    const std::size_t n =
-        co_await stream.async_read_some(net::mutable_buffer{received.data() + before, read_size}, token);
-    received.resize(before + n);
-    co_return ec;
-}
 
 /// Answers what is no request for a WebSocket at all.
 template <class Core>
@@ -121,10 +108,10 @@ private:
     ws::connect_options wire_;
 };
 
-/// Sends the request and reads the answer, on a connected stream.
+/// Sends the request and reads the answer, on a connected stream. `status`, if it is there, is set to the answer's.
 template <class Core>
 net::awaitable<error_code> shake_hands(Core& core, const client_opening& opening, std::string_view authority,
-                                       std::string_view target) {
+                                       std::string_view target, int* status = nullptr) {
     const ws::upgrade_request_result request = opening.request(authority, target);
     if (request.error != error::none) co_return request.error;
     error_code ec;
@@ -148,15 +135,10 @@ net::awaitable<error_code> shake_hands(Core& core, const client_opening& opening
     if (ec) co_return ec;
     if (parsed == http::response_parser::status::failed) co_return parser.error();
     const ws::connect_result result = opening.check(parser.response());
+    if (status != nullptr) *status = result.status;
     if (result.error != error::none) co_return result.error;
     const auto behind = std::string_view{received}.substr(parser.head_size());
     co_return core.begin(ws::role::client, result.deflate, result.subprotocol, behind);
-}
-
-/// What has failed because the time was up says so.
-template <class Stream>
-error_code reason_of(error_code ec, const deadline<Stream>& limit, error late) noexcept {
-    return ec && limit.expired() ? make_error_code(late) : ec;
 }
 
 /// The handshake on a connected stream, within the time.

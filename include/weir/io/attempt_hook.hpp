@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What a client's application has called before each attempt to connect. Layer: io.
+
+#include <weir/config.hpp>
+#include <weir/error.hpp>
+
+#include WEIR_ASIO(awaitable.hpp)
+
+#include <concepts>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+namespace weir {
+
+/// A function of `Attempt&` that returns nothing, or a net::awaitable<void>, for which the attempt waits: the place for
+/// a fresh token. It may change what it is given, and may close the client. A system_error that it throws is why this
+/// attempt has failed, and so is error::hook_failed for any other exception; the client tries again as if the server
+/// had not been reached.
+template <class Attempt>
+class attempt_hook {
+public:
+    attempt_hook() = default;  ///< nothing is called
+
+    template <std::invocable<Attempt&> Function>
+        requires(!std::same_as<std::remove_cvref_t<Function>, attempt_hook>)
+    attempt_hook(Function function) {
+        if constexpr (std::is_void_v<std::invoke_result_t<Function&, Attempt&>>) {
+            at_once_ = std::move(function);
+        } else {
+            awaited_ = std::move(function);
+        }
+    }
+
+    explicit operator bool() const noexcept { return at_once_ || awaited_; }
+
+    /// Calls it, and waits for it. The result: none, or why the attempt has failed. `attempt` is needed until the end.
+    net::awaitable<error_code> run(Attempt& attempt) const {
+        try {
+            if (at_once_) at_once_(attempt);
+            if (awaited_) co_await awaited_(attempt);
+        } catch (const system_error& thrown) {
+            co_return thrown.code();
+        } catch (...) {
+            co_return make_error_code(error::hook_failed);
+        }
+        co_return error_code{};
+    }
+
+private:
+    std::function<void(Attempt&)> at_once_;
+    std::function<net::awaitable<void>(Attempt&)> awaited_;
+};
+
+}  // namespace weir

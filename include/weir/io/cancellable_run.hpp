@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Runs a coroutine that can be stopped: from outside, and when its time is up. Layer: io.
+
+#include <weir/config.hpp>
+#include <weir/error.hpp>
+#include <weir/io/completion.hpp>
+#include <weir/io/counted_ptr.hpp>
+#include <weir/io/loop.hpp>
+#include <weir/time.hpp>
+
+#include WEIR_ASIO(any_io_executor.hpp)
+#include WEIR_ASIO(async_result.hpp)
+#include WEIR_ASIO(awaitable.hpp)
+#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_ASIO(cancellation_type.hpp)
+#include WEIR_ASIO(co_spawn.hpp)
+#include WEIR_ASIO(dispatch.hpp)
+#include WEIR_ASIO(error.hpp)
+
+#include <exception>
+#include <utility>
+
+namespace weir::detail {
+
+/// What an exception that left an operation means: nothing but a system_error tells.
+inline error_code code_of(const std::exception_ptr& thrown) noexcept {
+    try {
+        if (thrown) std::rethrow_exception(thrown);
+    } catch (const system_error& failure) {
+        return failure.code();
+    } catch (...) {
+        return net::error::no_memory;  // or threads, to resolve with
+    }
+    return {};
+}
+
+/// One coroutine at a time. Everything happens on one executor, which may be a strand. A run that has begun goes on
+/// when this object is destroyed, and cannot be stopped any more.
+class cancellable_run {
+public:
+    cancellable_run() = default;
+    cancellable_run(const cancellable_run&) = delete;
+    cancellable_run& operator=(const cancellable_run&) = delete;
+
+    /// Runs `work`; not while another runs. `limit`: zero means none.
+    /// Signature     void(error_code)
+    /// Completes     when the coroutine has come to its end, whatever ended it
+    /// Errors        what the coroutine returned; `too_late` if the limit has passed; what cancel() was given; the code
+    ///               of a system_error that it threw, and no_memory for anything else
+    /// Cancellation  as cancel()
+    template <class Token>
+    auto async_run(const net::any_io_executor& executor, net::awaitable<error_code> work, milliseconds limit,
+                   error too_late, Token&& token) {
+        return net::async_initiate<Token, void(error_code)>(
+            [](auto handler, cancellable_run* self, net::any_io_executor on, net::awaitable<error_code> what,
+               milliseconds within, error otherwise) {
+                self->current_ = counted_ptr<run>{new run{on, otherwise}};
+                auto* const started = self->current_.get();
+                auto done = keep_handler<error_code>(std::move(handler), on,
+                                                     [started] { started->stop(net::error::operation_aborted); });
+                started->wait(within);
+                net::co_spawn(on, std::move(what), run_end{counted_ptr<run>{started}, std::move(done)});
+            },
+            token, this, executor, std::move(work), limit, too_late);
+    }
+
+    /// Until the coroutine has come to its end; the handler is told after that.
+    bool is_running() const noexcept { return current_ && !current_->over; }
+
+    /// Stops what is running: it completes with `why`, whatever it comes to.
+    void cancel(error_code why = net::error::operation_aborted) {
+        if (const auto running = current_) running->stop(why);
+    }
+
+private:
+    struct run final : timed {
+        run(net::any_io_executor on, error otherwise)
+            : executor(std::move(on)), loop(detail::loop::of(executor)), too_late(otherwise) {}
+
+        void add_reference() noexcept { references.add(); }
+        void drop_reference() noexcept {
+            if (references.drop()) delete this;
+        }
+        bool retain() noexcept override { return references.add_if_any(); }
+        void expire() noexcept override {
+            net::dispatch(executor, [self = counted_ptr<run>::adopt(this)] { self->stop(self->too_late); });
+        }
+
+        void wait(milliseconds limit) {
+            if (limit != limit.zero()) loop.schedule(*this, later(loop.now(), limit), executor);
+        }
+        void stop(error_code why) {
+            if (over || reason) return;
+            reason = why;
+            loop.cancel(*this);
+            signal.emit(net::cancellation_type::terminal);
+        }
+        void end() noexcept {
+            if (!std::exchange(over, true)) loop.cancel(*this);
+        }
+
+        net::any_io_executor executor;
+        detail::loop& loop;
+        const error too_late;
+        reference_count references;
+        net::cancellation_signal signal;
+        error_code reason;  // why it was stopped
+        bool over = false;
+    };
+
+    // What the coroutine completes; destroyed with it if its context is. Nothing but the coroutine owns the handler.
+    struct run_end {
+        using cancellation_slot_type = net::cancellation_slot;
+
+        run_end(counted_ptr<run> of, completion_ptr<error_code> whom) : ended(std::move(of)), done(std::move(whom)) {}
+        run_end(run_end&&) noexcept = default;
+        ~run_end() {
+            if (ended) ended->end();
+        }
+
+        cancellation_slot_type get_cancellation_slot() const noexcept { return ended->signal.slot(); }
+
+        void operator()(const std::exception_ptr& thrown, error_code ec) {
+            ended->end();
+            if (thrown) ec = code_of(thrown);
+            if (ended->reason) ec = ended->reason;
+            complete(done, ec);
+        }
+
+        counted_ptr<run> ended;
+        completion_ptr<error_code> done;
+    };
+
+    counted_ptr<run> current_;
+};
+
+}  // namespace weir::detail
