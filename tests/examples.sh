@@ -26,6 +26,7 @@ start() {
     "$@" >"$out/first_line" &
     server=$!
     read -r url <"$out/first_line" || fail "$1 printed no address"
+    url=${url#weir demo: }
     case $url in
         http://127.0.0.1:* | https://127.0.0.1:* | ws://127.0.0.1:*) ;;
         *) fail "$1 printed: $url" ;;
@@ -70,11 +71,18 @@ wait_for() {
     until grep -q "$1" "$2" 2>/dev/null; do :; done
 }
 
-# talk <name> <url>: weir_ws_cat in the background; what it hears is in $out/<name>. Its input is a pipe, $out/to_<name>,
-# which is to be opened at once.
+# port_of <url>
+port_of() {
+    authority=${1#*://}
+    authority=${authority%%/*}
+    echo "${authority##*:}"
+}
+
+# talk <name> <url>: weir_ws_cat in the background, for one connection; what it hears is in $out/<name>. Its input is a
+# pipe, $out/to_<name>, which is to be opened at once.
 talk() {
     mkfifo "$out/to_$1"
-    "$folder/weir_ws_cat" "$2" <"$out/to_$1" >"$out/$1" 2>&1 &
+    "$folder/weir_ws_cat" "$2" --once <"$out/to_$1" >"$out/$1" 2>&1 &
 }
 
 same() {
@@ -113,6 +121,16 @@ case $2 in
         exec 3>&-
         stop 0
         ;;
+    hub_follow)
+        start "$folder/weir_hub_prices" 0
+        "$folder/weir_hub_follow" "${url%/prices}" >"$out/followed" &
+        reader=$!
+        wait_for '^price: 1[0-9]*$' "$out/followed"
+        wait_for '^message: [a-z0-9]*-[0-9]* prices/USDJPY 1[0-9]*$' "$out/followed"
+        kill "$reader"
+        wait "$reader" 2>/dev/null || true
+        stop 0
+        ;;
     sse_ticks)
         start "$folder/weir_sse_ticks" 0
         same "$(read_lines 11 "$url")" ":
@@ -139,12 +157,18 @@ data: second line"
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost \
             -addext subjectAltName=IP:127.0.0.1 -keyout "$out/key.pem" -out "$out/chain.pem" 2>/dev/null ||
             fail "openssl: no certificate"
-        program=$(cd "$folder" && pwd)/weir_sse_tls
+        folder=$(cd "$folder" && pwd)
         cd "$out"
-        start "$program" 0 0
+        start "$folder/weir_sse_tls" 0 0
         same "$(read_lines 4 "$url" --cacert chain.pem | tail -n 2)" "event: tick
 data: 1"
         ! curl -sS "$url" 2>/dev/null || fail "a certificate signed by itself is trusted"
+        for trust in '--cacert chain.pem' -k; do
+            same "$("$folder/weir_sse_cat" "$url" $trust --max-events 1)" '{"event":"tick","data":"1","id":""}'
+        done
+        ! "$folder/weir_sse_cat" "$url" 2>error || fail "a certificate signed by itself is trusted"
+        grep -q "^sse_cat: server's certificate is not trusted$" error || fail "no reason:" "$(cat error)"
+        ! "$folder/weir_sse_cat" "$url" --cacert none.pem 2>error || fail "there are no authorities"
         stop 0
         ;;
     sse_embed)
@@ -208,6 +232,28 @@ data: [DONE]"
             "data: 0 data: 25 data: 50 data: 75 data: 100 "
         stop 0
         ;;
+    reconnect_storm)
+        storm="$folder/weir_reconnect_storm"
+        for away in 0 2 10 60; do
+            for floor in 0 3; do
+                "$storm" --away "$away" --floor "$floor" >"$out/storm" || fail "a crowd:" "$(cat "$out/storm")"
+                same "$(grep -c '^ .* s  .*#$' "$out/storm")" 40
+                grep -q '^fixed_delay  *peak  50000, mean   1250.0, ratio 40.00$' "$out/storm" || fail "no naive storm"
+                grep -q '^exponential_backoff *peak  *[0-9]*, mean   1250.0, ratio  1\.[0-4]' "$out/storm" || fail "no ratio"
+            done
+        done
+        same "$("$storm" --seed 7)" "$("$storm" --seed 7)"
+        # Of a few clients chance makes a crowd, and the exit status tells.
+        status=0
+        "$storm" --clients 100 >"$out/storm" || status=$?
+        same "$status" 1
+        for mistake in '--clients 0' '--away -1' '--away' '--nonsense 1' '--seed x'; do
+            status=0
+            "$storm" $mistake 2>"$out/usage" || status=$?
+            same "$status" 2
+            grep -q '^usage: ' "$out/usage" || fail "no usage"
+        done
+        ;;
     sse_policies)
         start "$folder/weir_sse_policies" 0
         same "$(read_lines 4 "$url" | tail -n 1)" "data: 1 opened, 0 heartbeats, 0 closed"
@@ -228,9 +274,23 @@ three"
         stop 0
         wait_for '^ws_cat: closed with 1001' "$out/listener"
         exec 3>&-
-        ! "$cat" "$url" </dev/null 2>"$out/error" || fail "connected to nothing"
+        ! "$cat" "$url" --once </dev/null 2>"$out/error" || fail "connected to nothing"
         grep -q '^ws_cat: Connection refused' "$out/error" || fail "no reason:" "$(cat "$out/error")"
-        ! "$cat" 2>/dev/null || fail "no usage"
+        # Without --once it waits for the server to come back.
+        printf 'still\nthere\n' | "$cat" "$url" --retry 50 >"$out/heard" 2>"$out/error" &
+        patient=$!
+        wait_for '^ws_cat: Connection refused; again in 50 ms$' "$out/error"
+        start "$folder/weir_ws_echo" --port "$(port_of "$url")"
+        wait "$patient" || fail "not closed in good order"
+        same "$(cat "$out/heard")" "still
+there"
+        same "$(yes | "$cat" "$url" --max-messages 2)" "y
+y"
+        stop 0
+        status=0
+        "$cat" 2>"$out/usage" || status=$?
+        same "$status" 2
+        grep -q '^usage: ' "$out/usage" || fail "no usage"
         ;;
     ws_echo)
         cat="$folder/weir_ws_cat"
@@ -372,12 +432,74 @@ cbf29ce484222325 0"
 {"event":"message","data":"x","id":"7"}
 {"retry":250,"last_event_id":"7"}'
         for pieces in 1 2 3 7 4096; do
-            same "$(stream | "$cat" --feed "$pieces" --summary)" "$expected"
+            same "$(stream | "$cat" - --feed "$pieces" --summary)" "$expected"
         done
-        same "$(printf 'data: y\n\n' | "$cat" --last-event-id 6)" '{"event":"message","data":"y","id":"6"}'
-        same "$(printf '' | "$cat" --summary)" '{"retry":null,"last_event_id":""}'
-        ! "$cat" --nonsense 2>"$out/usage" || fail "an unknown option is accepted"
-        [ -s "$out/usage" ] || fail "no usage"
+        same "$(printf 'data: y\n\n' | "$cat" - --last-event-id 6)" '{"event":"message","data":"y","id":"6"}'
+        same "$(printf '' | "$cat" - --summary)" '{"retry":null,"last_event_id":""}'
+        for wrong in '' '--nonsense' 'one two' '- --feed 0' '- --max-events x' 'one -H field'; do
+            status=0
+            "$cat" $wrong 2>"$out/usage" || status=$?
+            same "$status" 2
+            grep -q '^usage: ' "$out/usage" || fail "no usage"
+        done
+
+        start "$folder/weir_sse_ticks" 0
+        same "$("$cat" "$url" --max-events 1)" '{"event":"tick","data":"first line\nsecond line","id":"1"}'
+        same "$("$cat" "$url" --max-events 2 --last-event-id 41 | tail -n 1 | sed 's/.*"id"/"id"/')" '"id":"43"}'
+        # After a restart it goes on where it was.
+        "$cat" "$url" --retry 100 --max-events 3 --last-event-id 4 >"$out/events" 2>"$out/error" &
+        reader=$!
+        wait_for '"id":"5"}$' "$out/events"
+        stop 0
+        wait_for '^sse_cat: .*; again in [0-9]* ms$' "$out/error"
+        start "$folder/weir_sse_ticks" "$(port_of "$url")"
+        wait "$reader" || fail "sse_cat failed:" "$(cat "$out/error")"
+        same "$(sed 's/.*"id"://' "$out/events" | tr '\n' ' ')" '"5"} "6"} "7"} '
+        ! "$cat" "$url/nothing" 2>"$out/error" || fail "404 is no failure"
+        same "$(head -n 2 "$out/error")" "sse_cat: answered with another status than 200
+status 404: 404 Not Found"
+        stop 0
+        ! "$cat" "$url" --once 2>"$out/error" || fail "connected to nothing"
+        grep -q '^sse_cat: Connection refused' "$out/error" || fail "no reason:" "$(cat "$out/error")"
+
+        start "$folder/weir_sse_routes" 0
+        curl -sS -o "$out/count" -d one "$url/log"
+        same "$("$cat" "$url/log/events" -H 'X-Api-Key: open sesame' --last-event-id 0 --max-events 1)" \
+            '{"event":"message","data":"one","id":"1"}'
+        ! "$cat" "$url/log/events" 2>"$out/error" || fail "401 is no failure"
+        grep -q '^status 401: members only$' "$out/error" || fail "the answer is not shown:" "$(cat "$out/error")"
+        answer='{"event":"message","data":"two","id":""}
+{"event":"message","data":"words","id":""}'
+        same "$("$cat" "$url/answers" -d 'two words' --end '[DONE]')" "$answer"
+        same "$("$cat" "$url/answers" -d 'two words' --once)" "$answer
+"'{"event":"message","data":"[DONE]","id":""}'
+        ! "$cat" "$url/report" --once --end '[DONE]' >"$out/events" 2>"$out/error" || fail "it is not complete"
+        ! "$cat" "$url/answers" -X PUT -d 'two words' 2>"$out/error" || fail "PUT is answered"
+        grep -q '^status 405: ' "$out/error" || fail "not 405:" "$(cat "$out/error")"
+        stop 0
+        ;;
+    llm_client)
+        client="$folder/weir_llm_client"
+        start env PORT=0 "$folder/demo/weir_demo"
+        "$client" 'Why is it called weir?' "${url}v1/chat/completions" >"$out/answer" || fail "no answer"
+        grep -q '^A weir is a low dam .*outbox of this server, measured twice a second\.$' "$out/answer" ||
+            fail "answer:" "$(cat "$out/answer")"
+        ! "$client" 'Why?' "${url}nothing" >"$out/answer" 2>"$out/error" || fail "405 is no failure"
+        grep -q '^status 405: ' "$out/error" || fail "error:" "$(cat "$out/error")"
+        stop 0
+        ;;
+    sse_contract_service)
+        start "$folder/weir_sse_contract_service" 0
+        curl -sS "$url" | grep -q '"capabilities":\["bom",' || fail "no capabilities"
+        same "$(status_of "$url" -d '{"streamUrl":"http://127.0.0.1:1/","callbackUrl":"http://127.0.0.1:1/"}')" 201
+        stream=$(sed -n 's/^Location: \(.*\)\r*$/\1/p' "$out/head" | tr -d '\r')
+        same "$(status_of "${url%/}$stream" -X DELETE)" 204
+        same "$(status_of "${url%/}$stream" -X DELETE)" 404
+        stop 0
+        start "$folder/weir_sse_contract_service" 0
+        same "$(status_of "$url" -X DELETE)" 204
+        wait "$server" || fail "exit status $?"
+        server=
         ;;
     *) fail "no such example: $2" ;;
 esac

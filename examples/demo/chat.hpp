@@ -28,12 +28,11 @@
 #include <string_view>
 #include <utility>
 
-#include "json.hpp"
+#include "../json.hpp"
 
 namespace chat {
 
 using namespace std::chrono_literals;
-namespace json = demo::json;
 
 constexpr std::size_t max_message_bytes = 1000, max_name_bytes = 32, max_rooms = 64, max_history = 50;
 constexpr int max_burst = 10;  // messages

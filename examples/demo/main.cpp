@@ -25,9 +25,9 @@
 #include <string_view>
 #include <utility>
 
+#include "../json.hpp"
 #include "chat.hpp"
 #include "connections.hpp"
-#include "json.hpp"
 #include "system_source.hpp"
 #include "token_source.hpp"
 
@@ -121,7 +121,7 @@ std::string chunk(std::string_view delta, std::string_view finish_reason) {
 
 awaitable<void> answer(sse_session out, weir::request request, connections& table) {
     const auto row = open_row(table, out, "/v1/chat/completions");
-    const auto question = json::last_message(request.body());
+    const auto question = json::last_text(request.body(), {"messages", "content"});
     if (!question) {
         out.send(
             {.event = "error", .data = R"({"error":{"message":"expected {\"messages\":[{\"content\":\"...\"}]}"}})"});

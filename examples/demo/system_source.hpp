@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "json.hpp"
+#include "../json.hpp"
 
 namespace demo {
 

@@ -29,7 +29,6 @@
 namespace weir {
 
 using ws_accept_options = ws::accept_options;
-using ws_close_code = ws::close_code;
 using ws_prepared_message = ws::prepared_message;
 /// What a session calls by itself: on_message(ws_message) for every message, on_pong(std::string_view payload), and
 /// on_drained() whenever everything sent has been written. Each may be empty. They run on the session's executor, may

@@ -106,6 +106,8 @@ inline bytes_view encode_close(close_reason reason, std::span<std::byte, max_clo
 
 namespace weir {
 
+using ws_close_code = ws::close_code;
+
 /// The code that tells a peer of an error; total. RFC 6455 §7.4.1
 constexpr ws::close_code close_code_for(error e) noexcept {
     using ws::close_code;
