@@ -582,3 +582,25 @@ TEST_CASE("outbox: behaves as a deque of strings does", "[session][outbox]") {
         run.compare();
     }
 }
+
+TEST_CASE("outbox: a message that has been consumed in part has begun", "[session][outbox]") {
+    outbox box;
+    CHECK_FALSE(box.begun());
+    put(box, "one");
+    put_control(box, "ping");
+    put_part(box, "two");
+    CHECK_FALSE(box.begun());
+    box.consume(1);
+    CHECK(box.begun());
+    box.push_urgent("!");
+    box.consume(1);
+    CHECK(box.begun());
+    box.consume(2);  // and what was urgent
+    CHECK_FALSE(box.begun());
+    box.consume(1);  // of what is no message
+    CHECK_FALSE(box.begun());
+    box.consume(4);
+    CHECK(box.begun());
+    box.consume(2);
+    CHECK_FALSE(box.begun());
+}

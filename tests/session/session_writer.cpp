@@ -251,3 +251,17 @@ TEST_CASE("session writer: the end of what was sent is told once", "[session][wr
     s.end_turn();
     CHECK(s.drains == 2);
 }
+
+TEST_CASE("session writer: whether a message has begun is known until the transport has all of it",
+          "[session][writer]") {
+    fake_session s{silence};
+    s.opened("(head)");
+    s.line.room = 2;
+    s.send("one");
+    s.send("two");
+    CHECK_FALSE(s.message_begun());
+    s.end_turn();
+    CHECK(s.message_begun());
+    s.unblock();
+    CHECK_FALSE(s.message_begun());
+}

@@ -1556,3 +1556,17 @@ TEST_CASE("ws session: pings of the application's own", "[session][ws]") {
     s.unblock();
     CHECK(s.ping({}) == error::none);
 }
+
+TEST_CASE("ws session: whether messages wait is known, after the end, too", "[session][ws]") {
+    fake_websocket s{silence};
+    s.opened();
+    CHECK_FALSE(s.messages_waiting());
+    s.get(client_sends({"one", "two"}));
+    CHECK(s.messages_waiting());
+    CHECK(message_of(s.receive()) == "one");
+    s.terminate(error::closed);
+    s.settle();
+    CHECK(s.messages_waiting());
+    CHECK(message_of(s.receive()) == "two");
+    CHECK_FALSE(s.messages_waiting());
+}

@@ -31,6 +31,10 @@ public:
     std::size_t messages() const noexcept { return state_ ? state_->messages : 0; }
     /// Parts of messages waiting, the last part of each not: that is the message.
     std::size_t parts() const noexcept { return state_ ? state_->parts : 0; }
+    /// A message, or a part of one, has been consumed in part.
+    bool begun() const noexcept {
+        return !empty() && state_->front_is_partial && state_->entries[state_->first].what != kind::control;
+    }
     /// When the oldest message was committed of which nothing has been consumed; `never` if there is none.
     time_point oldest() const noexcept;
 

@@ -36,6 +36,9 @@ public:
     phase state() const noexcept { return phase_; }
     error_code end_reason() const noexcept { return end_reason_; }
 
+    /// A message has been written in part, and waits for the transport to take the rest.
+    bool message_begun() const noexcept { return outbox_.begun(); }
+
     /// The source of what others keep; null: none.
     feed* fed() const noexcept { return feed_.get(); }
     /// The feed, which had nothing, is about to have something; flush_fed() follows.

@@ -49,6 +49,8 @@ public:
     const ws_handlers& handlers() const noexcept;
     /// Calls none of them any more.
     void forget_handlers() noexcept;
+    /// Messages have come that nobody has taken. They can be received after the end, too.
+    bool messages_waiting() const noexcept { return inbox_ && inbox_->waiting() != 0; }
     /// Takes no messages from the peer until told otherwise.
     void pause(bool paused);
 
@@ -105,7 +107,6 @@ private:
     void end_if_dealt_with();
     void end_now();
     bool is_full() const noexcept;
-    bool messages_waiting() const noexcept { return inbox_ && inbox_->waiting() != 0; }
     bool keeps_messages() noexcept;
     void read_or_pause();
     inbox& incoming();

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// The life of a WebSocket client across its connections, decided without a socket or a clock. Layer: session.
+// io/ws_client_core.hpp performs what this decides.
+
+#include <weir/config.hpp>
+#include <weir/error.hpp>
+#include <weir/policy/reconnect.hpp>
+#include <weir/session/reconnect_row.hpp>
+#include <weir/session/unsent_queue.hpp>
+#include <weir/session/ws_client_rules.hpp>
+#include <weir/time.hpp>
+#include <weir/ws/close_code.hpp>
+#include <weir/ws/message.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace weir::detail {
+
+struct ws_client_settings {
+    any_reconnect reconnect = exponential_backoff{};
+    weir::unsent unsent = unsent::keep_unbegun;
+    std::size_t max_queued_bytes = 1024 * 1024;
+    std::size_t max_queued_messages = 1000;
+    std::function<bool(ws::close_code, std::string_view)> comes_back{};
+    std::uint64_t seed = 0;  ///< of what jitter is made of
+};
+
+/// The state machine. Not thread-safe.
+class ws_client_session {
+public:
+    enum class state : std::uint8_t {
+        connecting,
+        open,
+        waiting,  ///< until retry_at()
+        closing,  ///< the application has closed it, and the connection has not ended yet
+        closed,
+    };
+
+    explicit ws_client_session(ws_client_settings settings)
+        : settings_(std::move(settings)),
+          queue_(settings_.unsent, settings_.max_queued_bytes, settings_.max_queued_messages),
+          row_(settings_.reconnect, settings_.seed) {}
+
+    state current_state() const noexcept { return state_; }
+    bool is_closed() const noexcept { return state_ == state::closed; }
+
+    // ---- what happens to connections ----
+
+    /// The attempt under way has led to a connection.
+    void opened(time_point now) noexcept;
+    /// It has failed. `status`: of the answer; 0: there was none. `floor`: the least to wait.
+    void failed(error_code reason, int status, milliseconds floor, time_point now);
+    /// The connection is over. `reason`: as the session has it; `peer`: what the server's close frame said.
+    void ended(error_code reason, ws::close_reason peer, time_point now);
+
+    /// When the next attempt is due; `never`, unless waiting.
+    time_point retry_at() const noexcept { return state_ == state::waiting ? retry_at_ : never; }
+    /// How long that is from when it was decided.
+    duration delay() const noexcept { return delay_; }
+    /// It is due now. False: nothing is being waited for.
+    bool retry_now(time_point now) noexcept;
+    /// Begins the attempt, if it is due.
+    bool start_if_due(time_point now) noexcept;
+
+    // ---- what the application does ----
+
+    /// Queues a message. Errors: closed, not_connected, refused (it does not fit).
+    error send(ws::message_view message);
+    /// As send(), for this connection alone, before what is queued.
+    error send_first(ws::message_view message);
+    bool fits(std::size_t size) const noexcept { return queue_.fits(size); }
+    /// Why nothing can be sent at the moment; none: it can.
+    error unusable() const noexcept;
+    /// Open: what is queued is to be written, and the connection closed. Else: the end.
+    void close() noexcept;
+    /// The end, at once.
+    void give_up(error_code reason) noexcept;
+
+    // ---- looking ----
+
+    unsent_queue& queue() noexcept { return queue_; }
+    const unsent_queue& queue() const noexcept { return queue_; }
+    /// Why there is no connection at the moment, or will be none; none: in good order.
+    error_code reason() const noexcept { return reason_; }
+    /// What the server's last close frame said; abnormal: there was none.
+    ws::close_reason close_reason() const noexcept { return {close_code_, close_text_}; }
+    /// HTTP status of the last answer that was no 101; 0: there was none.
+    int status() const noexcept { return status_; }
+    /// Attempts and connections in a row that came to nothing.
+    unsigned failures() const noexcept { return row_.failures(); }
+    std::uint64_t connections() const noexcept { return connections_; }
+
+private:
+    void decide(const reconnect_facts& facts, time_point now);
+
+    ws_client_settings settings_;
+    unsent_queue queue_;
+    reconnect_row row_;
+    std::uint64_t connections_ = 0;
+    time_point opened_at_{}, retry_at_ = never;
+    duration delay_{};
+    error_code reason_;
+    std::string close_text_;
+    int status_ = 0;
+    ws::close_code close_code_ = ws::close_code::abnormal;
+    state state_ = state::connecting;
+};
+
+// ---- connections ----
+
+inline void ws_client_session::opened(time_point now) noexcept {
+    if (state_ != state::connecting) return;
+    state_ = state::open;
+    opened_at_ = now;
+    reason_ = {};
+    status_ = 0;
+    ++connections_;
+}
+
+inline void ws_client_session::failed(error_code reason, int status, milliseconds floor, time_point now) {
+    if (state_ != state::connecting) return;
+    reason_ = reason;
+    status_ = status;
+    decide({.reason = reason, .status = status, .permanent = is_permanent(reason, status), .floor = floor}, now);
+}
+
+inline void ws_client_session::ended(error_code reason, ws::close_reason peer, time_point now) {
+    if (state_ != state::open && state_ != state::closing) return;
+    close_code_ = peer.code;
+    close_text_ = peer.text;
+    queue_.disconnected();
+    if (state_ == state::closing) return give_up(reason);
+    // A fault that our side has found says more than what the server said about it.
+    const bool told = !reason && peer.code != ws::close_code::abnormal;
+    after_close next = what_follows(peer.code);
+    if (told && settings_.comes_back) {
+        next = settings_.comes_back(peer.code, peer.text) ? after_close::come_back : after_close::futile;
+        if (peer.code == ws::close_code::normal && next == after_close::futile) next = after_close::done;
+    }
+    if (told && next == after_close::done) return give_up({});
+    reason_ = reason ? reason : make_error_code(error::peer_closed);
+    const bool permanent = told ? next == after_close::futile : is_permanent(reason_, 0);
+    // An open connection has lived, however short that was.
+    const duration lived = std::max(now - opened_at_, duration{1});
+    decide({.reason = reason_, .permanent = permanent, .lived = lived}, now);
+}
+
+inline void ws_client_session::decide(const reconnect_facts& facts, time_point now) {
+    const std::optional<duration> delay = row_.failed(facts, now);
+    if (!delay) return give_up(facts.reason);
+    state_ = state::waiting;
+    delay_ = *delay;
+    retry_at_ = later(now, delay_);
+}
+
+inline bool ws_client_session::retry_now(time_point now) noexcept {
+    if (state_ != state::waiting) return false;
+    retry_at_ = now;
+    return true;
+}
+
+inline bool ws_client_session::start_if_due(time_point now) noexcept {
+    if (state_ != state::waiting || now < retry_at_) return false;
+    state_ = state::connecting;
+    return true;
+}
+
+// ---- the application ----
+
+inline error ws_client_session::unusable() const noexcept {
+    if (state_ >= state::closing) return error::closed;
+    return state_ != state::open && queue_.rule() == unsent::drop ? error::not_connected : error::none;
+}
+
+inline error ws_client_session::send(ws::message_view message) {
+    if (const error e = unusable(); e != error::none) return e;
+    if (!queue_.fits(message.size())) return error::refused;
+    queue_.push(message);
+    return error::none;
+}
+
+inline error ws_client_session::send_first(ws::message_view message) {
+    if (state_ != state::open) return state_ < state::closing ? error::not_connected : error::closed;
+    queue_.push_first(message);
+    return error::none;
+}
+
+inline void ws_client_session::close() noexcept {
+    if (state_ >= state::closing) return;
+    if (state_ != state::open) return give_up({});
+    state_ = state::closing;
+}
+
+inline void ws_client_session::give_up(error_code reason) noexcept {
+    if (state_ == state::closed) return;
+    state_ = state::closed;
+    reason_ = reason;
+    queue_.clear();
+}
+
+}  // namespace weir::detail
