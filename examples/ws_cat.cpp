@@ -113,7 +113,7 @@ public:
 
     /// Returns the exit status.
     int report_end(const std::exception_ptr& thrown) const {
-        using weir::ws_close_code;
+        using close_code = weir::ws_close_code;
         const auto [code, reason] = ws_.close_reason();
         try {
             if (thrown) std::rethrow_exception(thrown);

@@ -119,9 +119,10 @@ function report_processes() {
 
 // ---------------------------------------------------------------------------------------------------------- processes
 
-/// Starts a program that ends with the suite at the latest. `exited` resolves to {code, signal}.
-export function start(name, program, args, { env = {}, on_line } = {}) {
-    const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+/// Starts a program that ends with the suite at the latest. `exited` resolves to {code, signal}. `input`: its standard
+/// input is a pipe.
+export function start(name, program, args, { env = {}, on_line, input = false } = {}) {
+    const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: [input ? "pipe" : "ignore", "pipe", "pipe"] });
     child.name = name;
     child.log = [];
     child.exited = new Promise((resolve) => {
@@ -142,6 +143,22 @@ export function start(name, program, args, { env = {}, on_line } = {}) {
     });
     child.stderr.setEncoding("utf8").on("data", (text) => child.log.push(text));
     return child;
+}
+
+/// Starts a program that is talked to, ends with the test, and is read line by line: {child, say(line), line()}.
+export function converse({ defer }, name, program, args, options = {}) {
+    const lines = [], waiting = [];
+    const child = start(name, program, args, { ...options, input: true, on_line: (line) => {
+        if (waiting.length) waiting.shift().resolve(line); else lines.push(line);
+    } });
+    defer(() => stop(child));
+    child.stdin.on("error", () => {});
+    child.exited.then(({ code }) => waiting.splice(0).forEach(({ reject }) => reject(new Error(`${name} has ended: ${code}`))));
+    return {
+        child,
+        say: (line) => child.stdin.write(`${line}\n`),
+        line: () => (lines.length ? Promise.resolve(lines.shift()) : new Promise((resolve, reject) => waiting.push({ resolve, reject }))),
+    };
 }
 
 /// Runs a program to its end: {code, out, err}.

@@ -102,6 +102,27 @@ awaitable<void> counter(sse_session out) {
     }
 }
 
+std::uint64_t number_in_query(const weir::request& request, std::string_view name, const char* otherwise) {
+    return std::strtoull(request.query(name).value_or(otherwise).c_str(), nullptr, 10);
+}
+
+/// The numbers after the last id up to `to`, at most `per` of them on one connection.
+awaitable<void> count(sse_session out, weir::request request) {
+    const std::uint64_t first = out.last_event_id().number().value_or(0) + 1;
+    const std::uint64_t to = number_in_query(request, "to", "1");
+    const std::uint64_t last = std::min(to, first - 1 + number_in_query(request, "per", "1000000"));
+    for (auto n = first; n <= last; ++n) {
+        co_await out.async_send({.event = "number", .id = weir::event_id(n), .data = "number " + std::to_string(n)});
+    }
+}
+
+/// 204 for whoever has them all.
+std::optional<weir::response> nothing_left(const weir::request& request) {
+    const std::string last{request.header("Last-Event-ID")};
+    if (std::strtoull(last.c_str(), nullptr, 10) < number_in_query(request, "to", "1")) return std::nullopt;
+    return weir::response{.status = 204};
+}
+
 awaitable<void> last_seen(sse_session out) { co_await out.async_send({.data = "last=" + out.last_event_id().str()}); }
 
 /// Two visits, then 204.
@@ -127,9 +148,9 @@ awaitable<void> tokens(sse_session out, weir::request request) {
 }
 
 awaitable<void> blast(sse_session out, weir::request request) {
-    const auto count = std::strtoull(request.query("count").value_or("1").c_str(), nullptr, 10);
+    const std::uint64_t number = number_in_query(request, "count", "1");
     const std::string payload(100, 'x');
-    for (std::uint64_t n = 1; n <= count; ++n) co_await out.async_send({.id = weir::event_id(n), .data = payload});
+    for (std::uint64_t n = 1; n <= number; ++n) co_await out.async_send({.id = weir::event_id(n), .data = payload});
     co_await out.async_send({.event = "end", .data = ""});
 }
 
@@ -143,6 +164,7 @@ void add_streams(weir::server& app, state& all, const std::vector<std::string>& 
     app.sse("/silent", on_channel, {.retry = soon, .heartbeat = weir::no_heartbeat{}});
     app.sse("/typed", typed, {.retry = soon});
     app.sse("/counter", counter, {.retry = soon});
+    app.sse("/count", count, {.retry = 1ms, .intercept = nothing_left});
     app.sse("/last", last_seen);
     app.sse("/stop",
             [&all](sse_session out, weir::request request) { return visit(std::move(out), std::move(request), all); },

@@ -3,6 +3,7 @@
 fails with what it does not understand; `server` prints `listening N` and does what the path of each connection says."""
 
 import asyncio
+import collections
 import http
 import sys
 from urllib.parse import parse_qsl, urlsplit
@@ -160,6 +161,8 @@ async def as_client(url):
 
 # ------------------------------------------------------------------------------------------------------------- as server
 
+visits = collections.Counter()  # by key
+
 
 async def handle(ws, path):
     url = urlsplit(path)
@@ -172,6 +175,9 @@ async def handle(ws, path):
         await ws.close(int(query["code"]), query.get("reason", ""))
     if url.path == "/abort":
         ws.transport.abort()
+    if url.path == "/welcome":
+        visits[query["key"]] += 1
+        await ws.send(f"welcome {visits[query['key']]}")
     if url.path == "/subprotocol":
         await ws.send(f"subprotocol {ws.subprotocol}")
     try:
