@@ -544,3 +544,117 @@ TEST_CASE("SSE client: through a proxy", "[sse_client]") {
     CHECK(requests[1].field("Authorization") == "Bearer y");
     CHECK(requests[1].field("Proxy-Authorization") == std::nullopt);
 }
+
+// ---- what reviewers have broken ----
+
+TEST_CASE("SSE client: cancelled when an event is about to be handed out, it keeps the event", "[sse_client]") {
+    fixture f{{{script::send{head + "data: one\n\ndata: two\n\n"}, script::silence{}}}};
+    bool opened = false;
+    f.client->handle_with({.on_open = [&] { opened = true; }});
+    test::run_until(f.context, [&] { return opened; });
+    net::cancellation_signal signal;
+    std::optional<error_code> cancelled;
+    f.client->async_next(
+        net::bind_cancellation_slot(signal.slot(), [&](error_code ec, std::optional<sse_message>) { cancelled = ec; }));
+    signal.emit(net::cancellation_type::total);  // the coroutine has been woken, and has not run yet
+    test::run_until(f.context, [&] { return cancelled.has_value(); });
+    CHECK(cancelled == net::error::operation_aborted);
+    CHECK(f.next().event == "message|one|");
+    CHECK(f.next().event == "message|two|");
+}
+
+TEST_CASE("SSE client: paused again before it has gone on, it hands out nothing", "[sse_client]") {
+    fixture f{{{script::send{head + "data: a\n\ndata: b\n\n"}, script::silence{}}}};
+    strings told;
+    f.client->on_event([&](const sse_message& event) {
+        told.emplace_back(event.data);
+        f.client->pause();
+    });
+    test::run_until(f.context, [&] { return told.size() == 1; });
+    f.client->resume();
+    f.client->pause();
+    f.context.restart();
+    f.context.poll();
+    CHECK(told == strings{"a"});
+}
+
+TEST_CASE("SSE client: told to hurry from within on_retry, it does what each attempt does", "[sse_client]") {
+    int attempts = 0;
+    auto options = at_once();
+    options.reconnect = weir::fixed_delay{1h};
+    options.retry_server_errors = true;
+    options.before_attempt = [&](weir::sse_attempt& attempt) {
+        if (++attempts == 1) throw weir::system_error(error::untrusted_server);  // of the token's server
+        attempt.fields.emplace_back("Authorization", "Bearer " + std::to_string(attempts));
+    };
+    fixture f{{{script::send{"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"}},
+               {script::send{"nonsense\r\n\r\n"}},
+               {script::send{head + "data: a\n\n"}, script::silence{}}},
+              std::move(options)};
+    std::vector<error_code> reasons;
+    f.client->handle_with({.on_retry = [&](error_code why, weir::milliseconds) {
+        reasons.push_back(why);
+        f.client->retry_now();
+    }});
+    CHECK(f.next().event == "message|a|");
+    CHECK(reasons == std::vector{make_error_code(error::untrusted_server), make_error_code(error::unexpected_status),
+                                 make_error_code(error::bad_status_line)});
+    const auto& seen = f.server.requests();
+    REQUIRE(seen.size() == 3);
+    CHECK(seen[0].field("Authorization") == "Bearer 2");
+    CHECK(seen[2].field("Authorization") == "Bearer 4");
+}
+
+TEST_CASE("SSE client: exceptions of any handler's go to whoever runs the context", "[sse_client]") {
+    const auto fail = [](auto&&...) { throw std::logic_error("mine"); };
+    weir::sse_client_handlers handlers;
+    script::connection connection{script::send{stop}};
+    SECTION("on_open") { handlers.on_open = fail, connection = {script::send{head}, script::silence{}}; }
+    SECTION("on_retry") { handlers.on_retry = fail, connection = {script::send{"nonsense\r\n\r\n"}}; }
+    SECTION("on_close") { handlers.on_close = fail; }
+    fixture f{{connection}};
+    f.client->handle_with(std::move(handlers));
+    CHECK_THROWS_AS(test::run_until(f.context, [] { return false; }), std::logic_error);
+    CHECK(f.client->is_closed());
+}
+
+TEST_CASE("SSE client: handlers that own the client are let go at its end", "[sse_client]") {
+    struct owner {
+        std::optional<sse_client> client;
+    };
+    net::io_context context;
+    scripted_server server{context, {{script::send{stop}}}};
+    auto owned = std::make_shared<owner>();
+    const std::weak_ptr<owner> watch = owned;
+    bool closed = false;
+    owned->client.emplace(context, server.url(), at_once());
+    owned->client->handle_with({.on_event = [keep = owned](const sse_message&) {},
+                                .on_close = [keep = owned, &closed](error_code) { closed = true; }});
+    owned.reset();
+    test::run_until(context, [&] { return closed; });
+    context.restart();
+    context.poll();
+    CHECK(watch.expired());
+}
+
+TEST_CASE("SSE client: events are asked for, or told, not both", "[sse_client]") {
+    fixture f{{{script::send{head + "data: a\n\n"}, script::silence{}}}};
+    strings told;
+    f.ask();
+    f.client->on_event([&](const sse_message& event) { told.emplace_back(event.data); });
+    f.ask();
+    test::run_until(f.context, [&] { return f.came.size() == 2 && told.size() == 1; });
+    CHECK(f.came[0].ec == error::already_receiving);
+    CHECK(f.came[1].ec == error::already_receiving);
+}
+
+TEST_CASE("SSE client: closed before its end was told, it tells nothing", "[sse_client]") {
+    fixture f{{{script::send{stop}}}};
+    bool told = false;
+    f.client->handle_with({.on_close = [&](error_code) { told = true; }});
+    while (!f.client->is_closed()) test::run_one(f.context);
+    f.client->close();
+    f.context.restart();
+    f.context.poll();
+    CHECK_FALSE(told);
+}

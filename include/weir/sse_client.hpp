@@ -55,7 +55,8 @@ struct sse_client_options {
     any_reconnect reconnect = exponential_backoff{};
     /// The shortest time before another attempt, until the server says otherwise by `retry:`.
     milliseconds retry{3000};
-    /// For each attempt, from name resolution to the end of the answer's head; 0: no limit.
+    /// For each attempt, from name resolution to the end of the answer's head, through all redirects; of an answer that
+    /// is a refusal the body counts, too. 0: no limit.
     milliseconds connect_timeout{10'000};
     /// A stream on which nothing comes for so long is given up, and tried again. Has to be longer than the server's
     /// heartbeat, 15 s in weir. The time counts only while an event is waited for. 0: no limit.
@@ -71,14 +72,15 @@ struct sse_client_options {
     /// Where to connect again after a redirect. The standard leaves it open, and browsers differ.
     sse_reconnect_to reconnect_to = sse_reconnect_to::original_url;
     unsigned max_redirects = 20;  ///< for one attempt
-    /// Whether 429, 500, 502, 503 and 504 are tried again, no sooner than Retry-After says. The standard has any answer
-    /// but 200 end it for good.
+    /// Whether 429, 500, 502, 503 and 504 are tried again, no sooner than Retry-After says if that is a number of
+    /// seconds. The standard has any answer but 200 end it for good.
     bool retry_server_errors = false;
 
     sse::decoder_limits limits{};
     http::head_limits head_limits{};
 
-    /// Called before each attempt: `void(sse_attempt&)`, or a coroutine.
+    /// Called before each attempt: `void(sse_attempt&)`, or a coroutine. With sse_reconnect_to::final_url the attempt's
+    /// URL may be of another origin: look at it before you add a secret. Lives as long as the client.
     attempt_hook<sse_attempt> before_attempt{};
 };
 
@@ -131,9 +133,12 @@ public:
     /// Errors        why there will be no more: error::unexpected_status, error::not_event_stream, error::bad_redirect,
     ///               error::too_many_redirects, error::reported_by_server, error::untrusted_server,
     ///               error::bad_argument, error::no_tls; what the last attempt failed with, if the reconnect policy has
-    ///               given up, error::peer_closed or error::truncated among others; error::already_receiving
-    /// Cancellation  total: no event is lost
-    /// Lifetime      the event is valid until the next async_next(), close(), or the end of this handle
+    ///               given up, error::peer_closed or error::truncated among others; error::already_receiving, also
+    ///               while there is an on_event
+    /// Cancellation  total: no event is lost, unless it comes at the same moment, is on its way to the handler, and
+    /// what
+    ///               the handler belongs to throws it away
+    /// Lifetime      the event is valid until the next async_next(), handle_with(), close(), or the end of this handle
     template <class Token = default_token>
     auto async_next(Token&& token = {}) {
         return net::async_initiate<Token, void(error_code, std::optional<sse_message>)>(
@@ -144,7 +149,8 @@ public:
             token, core_);
     }
 
-    /// Has events and what else happens told by calls. Replaces the handlers given before.
+    /// Has events and what else happens told by calls. Replaces the handlers given before. With an on_event among them,
+    /// there is no async_next() any more.
     void handle_with(sse_client_handlers handlers) { core_->handle_with(std::move(handlers)); }
     /// As handle_with(), for events alone.
     void on_event(std::function<void(const sse_message&)> handler) { handle_with({.on_event = std::move(handler)}); }
@@ -173,7 +179,7 @@ public:
     /// The answer that ended it: its status, and up to 8 KiB of its body or of the data of the error event. Valid as
     /// long as this handle.
     const sse_failure& failure() const noexcept { return core_->session().failure(); }
-    /// What the next request would have as Last-Event-ID. Valid until the next async_next().
+    /// What the next request would have as Last-Event-ID. Valid until the next event.
     std::string_view last_event_id() const noexcept { return core_->session().last_event_id(); }
     /// Whether that has been left out of the last request: it is longer than 4,096 bytes, or has a control character.
     bool last_event_id_left_out() const noexcept { return core_->session().last_event_id_left_out(); }

@@ -2,6 +2,8 @@
 
 #include <weir/policy/reconnect.hpp>
 
+#include <weir/error.hpp>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -25,13 +27,15 @@ constexpr std::uint64_t most_random = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t half_random = std::uint64_t{1} << 63;
 constexpr weir::milliseconds longest = weir::milliseconds::max();
 
+const weir::error_code cut_off = make_error_code(weir::error::truncated);
+
 /// A connection that was open for an hour.
 reconnect_facts lost(weir::milliseconds floor = {}, std::uint64_t random = 0) {
-    return {.lived = 1h, .floor = floor, .random = random};
+    return {.reason = cut_off, .lived = 1h, .floor = floor, .random = random};
 }
 /// The attempt that failed when the client had been trying for so long.
 reconnect_facts failed(weir::duration trying, std::uint64_t random = 0, weir::milliseconds floor = {}) {
-    return {.failures = 2, .trying = trying, .floor = floor, .random = random};
+    return {.reason = cut_off, .failures = 2, .trying = trying, .floor = floor, .random = random};
 }
 
 bool gives_up(const reconnect_decision& decision) { return std::holds_alternative<weir::give_up>(decision); }
@@ -196,6 +200,16 @@ TEST_CASE("reconnect: a connection that lived long enough starts over", "[policy
     CHECK(starts_over(exponential_backoff{}(facts)));
 }
 
+TEST_CASE("reconnect: a connection that the server ended in good order starts over", "[policy][reconnect]") {
+    constexpr exponential_backoff policy{.base = 4s, .cap = 30s, .max_attempts = 3};
+    reconnect_facts facts = failed(80s, half_random, 3s);
+    facts.failures = 1000;
+    facts.reason = {};
+    facts.lived = 1ns;
+    CHECK(delay_of(policy(facts)) == 5s);
+    CHECK(starts_over(policy(facts)));
+}
+
 TEST_CASE("reconnect: where any connection starts over, one that never opened does not", "[policy][reconnect]") {
     for (const weir::milliseconds reset_after : {0ms, -1ms}) {
         const exponential_backoff policy{.reset_after = reset_after};
@@ -215,7 +229,7 @@ TEST_CASE("reconnect: what is permanent is not tried again", "[policy][reconnect
 
 TEST_CASE("reconnect: a budget of attempts", "[policy][reconnect]") {
     constexpr exponential_backoff policy{.max_attempts = 3};
-    reconnect_facts facts{};
+    reconnect_facts facts{.reason = cut_off};
     for (facts.failures = 1; facts.failures <= 3; ++facts.failures) CHECK_FALSE(gives_up(policy(facts)));
     CHECK(gives_up(policy(facts)));
     facts.lived = 9s;

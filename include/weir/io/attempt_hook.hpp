@@ -42,7 +42,7 @@ public:
             if (at_once_) at_once_(attempt);
             if (awaited_) co_await awaited_(attempt);
         } catch (const system_error& thrown) {
-            co_return thrown.code();
+            co_return thrown.code() ? thrown.code() : make_error_code(error::hook_failed);
         } catch (...) {
             co_return make_error_code(error::hook_failed);
         }

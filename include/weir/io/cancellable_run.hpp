@@ -60,8 +60,9 @@ public:
                 auto* const started = self->current_.get();
                 auto done = keep_handler<error_code>(std::move(handler), on,
                                                      [started] { started->stop(net::error::operation_aborted); });
+                run_end end{counted_ptr<run>{started}, std::move(done)};
                 started->wait(within);
-                net::co_spawn(on, std::move(what), run_end{counted_ptr<run>{started}, std::move(done)});
+                net::co_spawn(on, std::move(what), std::move(end));
             },
             token, this, executor, std::move(work), limit, too_late);
     }

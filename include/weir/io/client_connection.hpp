@@ -68,18 +68,25 @@ inline net::awaitable<error_code> reach(client_stream& stream, const http::url& 
     co_return ec;
 }
 
+/// As many as no server means to send.
+inline constexpr int max_interim_answers = 32;
+
+/// 101 is followed by another protocol.
+constexpr bool is_interim(int status) noexcept { return status / 100 == 1 && status != 101; }
+
 /// Reads the proxy's answer. Nothing is to follow it: the servers that are meant here do not speak before they are
 /// asked.
 inline net::awaitable<error_code> read_tunnel_answer(client_stream& stream) {
     using status = http::response_parser::status;
     http::response_parser parser;
     std::string received;
-    for (;;) {
+    for (int interim = 0;;) {
         const error_code ec = co_await read_more(stream, received);
         if (ec) co_return ec;
         auto parsed = parser.parse(received);
         // "A client MUST be able to parse one or more 1xx responses received prior to a final response." RFC 9110 §15.2
-        while (parsed == status::complete && parser.response().status / 100 == 1) {
+        while (parsed == status::complete && is_interim(parser.response().status)) {
+            if (++interim > max_interim_answers) co_return make_error_code(error::head_too_large);
             received.erase(0, parser.head_size());
             parser.reset();
             parsed = parser.parse(received);

@@ -32,8 +32,14 @@ public:
         const auto self = std::make_shared<resolution>(executor);
         self->waiting_ = keep_handler<error_code, endpoint_list>(std::move(handler), executor,
                                                                  [asked = self.get()] { asked->cancel(); });
-        self->resolver_.async_resolve(host, std::to_string(port), net::ip::resolver_base::numeric_service,
-                                      [self](error_code ec, const results& found) { self->finish(ec, found); });
+        // Asio makes a thread for the first question of a context, which the system may refuse. A coroutine that waits
+        // could not be told by an exception.
+        try {
+            self->resolver_.async_resolve(host, std::to_string(port), net::ip::resolver_base::numeric_service,
+                                          [self](error_code ec, const results& found) { self->finish(ec, found); });
+        } catch (const system_error& thrown) {
+            self->finish(thrown.code(), {});
+        }
     }
 
     explicit resolution(const net::any_io_executor& executor) : resolver_(executor) {}

@@ -30,6 +30,8 @@
 #include WEIR_ASIO(use_awaitable.hpp)
 #include WEIR_ASIO(write.hpp)
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -102,6 +104,7 @@ private:
     using state = sse_client_session::state;
     using step = sse_client_session::step;
     using self_ptr = counted_ptr<sse_client_core>;
+    using handlers_ptr = std::shared_ptr<const sse_client_handlers>;
 
     ~sse_client_core() override { loop_.leave(*this); }
 
@@ -111,13 +114,18 @@ private:
 
     net::awaitable<void> run();
     net::awaitable<void> connect();
-    net::awaitable<void> prepare();
+    net::awaitable<bool> prepare();
+    milliseconds time_left() const;
     net::awaitable<error_code> reach_answer();
     net::awaitable<void> read();
     net::awaitable<error_code> read_some();
     net::awaitable<void> sleep();
     net::awaitable<void> asked();
 
+    static const handlers_ptr& no_handlers() {
+        static const auto none = std::make_shared<const sse_client_handlers>();
+        return none;
+    }
     bool is_over() const noexcept { return session_.current_state() == state::closed; }
     bool is_asked() const noexcept { return receiver_ || (handlers_->on_event && !paused_); }
     void wake();
@@ -136,13 +144,15 @@ private:
     sse_client_session session_;
     const sse_client_plan plan_;
     reference_count references_;
-    std::shared_ptr<const sse_client_handlers> handlers_ = std::make_shared<const sse_client_handlers>();
+    handlers_ptr handlers_ = no_handlers();
     receiver receiver_;
     completion_ptr<error_code> demand_;  // the coroutine, while nobody asks for an event
     std::optional<transport<client_stream>> transport_;
     cancellable_run current_;  // what the coroutine waits for, other than bytes and demand
     std::unique_ptr<std::byte[]> buffer_;
-    std::string_view unread_;  // of the buffer
+    std::string_view unread_;        // of the buffer
+    step answer_ = step::need_more;  // what the attempt came to
+    time_point attempt_ends_{};
     bool redirected_ = false;  // the attempt goes on elsewhere
     bool paused_ = false, finished_ = false;
 };
@@ -157,7 +167,7 @@ inline void sse_client_core::start(std::string_view url) {
 }
 
 inline void sse_client_core::next(receiver to) {
-    if (receiver_) {
+    if (receiver_ || handlers_->on_event) {
         return to.release()->complete(make_error_code(error::already_receiving), received_event{});
     }
     receiver_ = std::move(to);
@@ -167,6 +177,7 @@ inline void sse_client_core::next(receiver to) {
 
 inline void sse_client_core::handle_with(sse_client_handlers handlers) {
     handlers_ = std::make_shared<const sse_client_handlers>(std::move(handlers));
+    if (handlers_->on_event) complete(receiver_, make_error_code(error::already_receiving), received_event{});
     wake();
 }
 
@@ -180,9 +191,9 @@ inline void sse_client_core::retry_now() {
 }
 
 inline void sse_client_core::close() {
+    handlers_ = no_handlers();
     if (is_over()) return;
     session_.close();
-    handlers_ = std::make_shared<const sse_client_handlers>();
     current_.cancel();
     disconnect();
     wake();
@@ -194,6 +205,7 @@ inline void sse_client_core::abandon() noexcept {
     finished_ = true;
     receiver_.reset();
     demand_.reset();
+    const auto dropped = std::exchange(handlers_, no_handlers());
 }
 
 inline void sse_client_core::wake() {
@@ -218,22 +230,33 @@ inline net::awaitable<void> sse_client_core::run() {
 }
 
 inline net::awaitable<void> sse_client_core::connect() {
-    if (!std::exchange(redirected_, false)) co_await prepare();
-    if (session_.current_state() != state::connecting) co_return;
+    if (!std::exchange(redirected_, false)) {
+        const bool ready = co_await prepare();
+        if (!ready) co_return;
+    }
     error_code ec;
     auto token = net::redirect_error(net::use_awaitable, ec);
     auto work = reach_answer();
-    co_await current_.async_run(executor_, std::move(work), plan_.connect_timeout, error::connect_timed_out, token);
-    if (ec && !is_over()) take(session_.connection_ended(ec, loop_.now()));
+    co_await current_.async_run(executor_, std::move(work), time_left(), error::connect_timed_out, token);
+    take(!ec ? answer_ : is_over() ? step::need_more : session_.connection_ended(ec, loop_.now()));
 }
 
-inline net::awaitable<void> sse_client_core::prepare() {
+// Of the attempt's, through all redirects. Zero would mean that there is no limit.
+inline milliseconds sse_client_core::time_left() const {
+    if (plan_.connect_timeout <= milliseconds{0}) return milliseconds{0};
+    return std::max(std::chrono::ceil<milliseconds>(attempt_ends_ - loop_.now()), milliseconds{1});
+}
+
+inline net::awaitable<bool> sse_client_core::prepare() {
     error_code ec;
     auto token = net::redirect_error(net::use_awaitable, ec);
     auto hook = plan_.before_attempt.run(session_.attempt());
     co_await current_.async_run(executor_, std::move(hook), milliseconds{0}, error::none, token);
-    if (is_over()) co_return;
-    take(ec ? session_.connection_ended(ec, loop_.now()) : session_.prepare(loop_.now()));
+    if (is_over()) co_return false;
+    attempt_ends_ = later(loop_.now(), plan_.connect_timeout);
+    const step taken = ec ? session_.hook_failed(ec, loop_.now()) : session_.prepare(loop_.now());
+    take(taken);
+    co_return taken == step::need_more && !is_over();
 }
 
 inline net::awaitable<error_code> sse_client_core::reach_answer() {
@@ -245,9 +268,9 @@ inline net::awaitable<error_code> sse_client_core::reach_answer() {
     const std::string_view request = session_.request();
     auto token = net::redirect_error(net::use_awaitable, ec);
     co_await net::async_write(transport_->stream(), net::buffer(request), token);
-    while (!ec && session_.current_state() == state::connecting && !redirected_) {
+    for (answer_ = step::need_more; !ec && answer_ == step::need_more;) {
         ec = co_await read_some();
-        if (!ec) take(session_.receive(unread_, loop_.now()));
+        if (!ec) answer_ = session_.receive(unread_, loop_.now());
     }
     co_return ec;
 }
@@ -292,15 +315,16 @@ inline net::awaitable<void> sse_client_core::sleep() {
 }
 
 inline net::awaitable<void> sse_client_core::asked() {
-    if (is_asked() || is_over()) co_return;
-    error_code ignored;
-    auto token = net::redirect_error(net::use_awaitable, ignored);
-    co_await net::async_initiate<decltype(token), void(error_code)>(
-        [this](auto handler) {
-            demand_ =
-                keep_handler<error_code>(std::move(handler), executor_, [this] { complete(demand_, error_code{}); });
-        },
-        token);
+    while (!is_asked() && !is_over()) {
+        error_code ignored;
+        auto token = net::redirect_error(net::use_awaitable, ignored);
+        co_await net::async_initiate<decltype(token), void(error_code)>(
+            [this](auto handler) {
+                demand_ = keep_handler<error_code>(std::move(handler), executor_,
+                                                   [this] { complete(demand_, error_code{}); });
+            },
+            token);
+    }
 }
 
 // ---- what comes of it ----
@@ -340,7 +364,8 @@ inline void sse_client_core::finish(const std::exception_ptr& thrown) {
     finished_ = true;
     complete(receiver_, reason_for_receiver(), received_event{});
     if (thrown) std::rethrow_exception(thrown);
-    call(handlers_->on_close, session_.end_reason());
+    const auto last = std::exchange(handlers_, no_handlers());  // they may own what owns this
+    if (last->on_close) last->on_close(session_.end_reason());
 }
 
 }  // namespace detail

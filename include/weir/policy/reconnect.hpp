@@ -70,12 +70,14 @@ struct exponential_backoff {
     milliseconds cap{30'000};          ///< the widest window; a delay is longer by the floor at most, or by an eighth
     unsigned max_attempts = 0;         ///< budget: the attempts after the first failure of a row; zero: no bound
     milliseconds max_time{0};          ///< budget: no attempt later than this after that failure; zero: no bound
-    milliseconds reset_after{10'000};  ///< a connection open for so long starts over; zero: any that was open at all
+    milliseconds reset_after{10'000};  ///< a connection open for so long starts over, as does one that the
+                                       ///< server has ended in good order; zero: any that was open at all
 
     reconnect_decision operator()(const reconnect_facts& f) const noexcept {
         if (f.permanent) return give_up{};
         const bool was_open = f.lived > f.lived.zero();
-        const bool starts_over = was_open && f.lived >= detail::as_duration(reset_after);
+        const bool orderly = !f.reason;
+        const bool starts_over = was_open && (orderly || f.lived >= detail::as_duration(reset_after));
         const bool is_first = starts_over || f.failures <= 1;
         const unsigned attempt = is_first ? 1 : f.failures;
         const duration trying = is_first ? duration{} : f.trying;

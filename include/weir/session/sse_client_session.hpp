@@ -88,6 +88,8 @@ public:
     /// There is no connection, or there will be no more bytes. `ec`: why; none, or Asio's eof: the end of the stream.
     /// What cannot become true any more, closed or waiting already, is passed over.
     step connection_ended(error_code ec, time_point now);
+    /// attempt() could not be made what it was to be: whatever the reason, it may pass.
+    step hook_failed(error_code ec, time_point now) { return lose({.reason = ec}, now); }
 
     /// When the next attempt is due; `never`, unless waiting.
     time_point retry_at() const noexcept { return phase_ == phase::waiting ? retry_at_ : never; }
