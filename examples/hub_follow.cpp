@@ -12,10 +12,24 @@
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <string_view>
+
+using namespace std::chrono_literals;
+
+// As usual, but for an hour at most: then somebody should look.
+struct for_an_hour {
+    weir::exponential_backoff usual{};
+
+    weir::reconnect_decision operator()(const weir::reconnect_facts& facts) const noexcept {
+        const bool was_open = facts.lived > 0s;
+        if (!was_open && facts.trying > 1h) return weir::give_up{};
+        return usual(facts);
+    }
+};
 
 void print(std::string_view how, std::string_view what) {
     std::printf("%.*s: %.*s\n", static_cast<int>(how.size()), how.data(), static_cast<int>(what.size()), what.data());
@@ -39,7 +53,7 @@ int main(int argc, char** argv) {
     const std::string base = argc > 1 ? argv[1] : "http://127.0.0.1:8080";
     asio::io_context context{1};
 
-    weir::sse_client events{context, base + "/prices"};
+    weir::sse_client events{context, base + "/prices", {.reconnect = for_an_hour{}}};
 
     std::string last_id;
     weir::ws_client messages{context, "ws" + base.substr(4) + "/ws"};

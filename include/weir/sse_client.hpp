@@ -150,7 +150,7 @@ public:
     }
 
     /// Has events and what else happens told by calls. Replaces the handlers given before. With an on_event among them,
-    /// there is no async_next() any more.
+    /// there is no async_next() any more. With neither, nothing is read from the stream, and its end is not noticed.
     void handle_with(sse_client_handlers handlers) { core_->handle_with(std::move(handlers)); }
     /// As handle_with(), for events alone.
     void on_event(std::function<void(const sse_message&)> handler) { handle_with({.on_event = std::move(handler)}); }
@@ -174,10 +174,11 @@ public:
     bool is_open() const noexcept { return core_->session().current_state() == session::state::open; }
     /// Whether it is over for good.
     bool is_closed() const noexcept { return core_->session().current_state() == session::state::closed; }
-    /// Why it is over; none after close() and the end marker, error::stop_requested after a 204.
+    /// Why it is over; none after close() and the end marker, error::stop_requested after a 204, error::closed after an
+    /// exception of a handler's.
     error_code end_reason() const noexcept { return core_->session().end_reason(); }
-    /// The answer that ended it: its status, and up to 8 KiB of its body or of the data of the error event. Valid as
-    /// long as this handle.
+    /// The answer that ended it: its status, and up to 8 KiB of its body or of the data of the error event; or which
+    /// part of the request could not be sent. Valid as long as this handle.
     const sse_failure& failure() const noexcept { return core_->session().failure(); }
     /// What the next request would have as Last-Event-ID. Valid until the next event.
     std::string_view last_event_id() const noexcept { return core_->session().last_event_id(); }

@@ -104,6 +104,18 @@ TEST_CASE_METHOD(fixture, "layer: a write may have to wait for the peer to be re
     CHECK(layer.write_until() == tcp::socket::wait_read);
 }
 
+TEST_CASE_METHOD(fixture, "layer: what was written before a failure is told, and the failure after it",
+                 "[io][stream_layer]") {
+    constexpr std::size_t piece = 16 * 1024;
+    layer.room = piece;
+    layer.failure_behind_room = net::error::connection_reset;
+    CHECK(write({std::string(3 * piece, 'x')}) == piece);
+    CHECK_FALSE(ec);
+    CHECK(layer.kept() == 0);
+    CHECK(write({"y"}) == 0);
+    CHECK(ec == net::error::connection_reset);
+}
+
 TEST_CASE_METHOD(fixture, "layer: a failed write takes nothing, and keeps nothing", "[io][stream_layer]") {
     layer.failure = net::error::broken_pipe;
     CHECK(write({"x"}) == 0);

@@ -92,3 +92,22 @@ TEST_CASE("redirect_effects: add up, and are applied to what comes after", "[ses
     CHECK(attempt.method == "GET");
     CHECK(attempt.body.empty());
 }
+
+TEST_CASE("sse_attempt: a field that is set replaces those of its name", "[session][sse_attempt]") {
+    weir::sse_attempt attempt{.fields = {{"authorization", "old"}, {"Accept", "x"}, {"Authorization", "older"}}};
+    attempt.set("Authorization", "new");
+    CHECK(attempt.fields ==
+          std::vector<std::pair<std::string, std::string>>{{"Accept", "x"}, {"Authorization", "new"}});
+}
+
+TEST_CASE("sse_attempt: what cannot be sent is named", "[session][sse_attempt]") {
+    using weir::detail::fault_of;
+    CHECK(fault_of({.url = "http://localhost/"}).empty());
+    CHECK(fault_of({.url = "localhost:8080"}) == "no URL of http or https: localhost:8080");
+    CHECK(fault_of({.url = "ws://localhost"}) == "no URL of http or https: ws://localhost");
+    CHECK(fault_of({.url = "http://a/", .fields = {{"Token", "x\n"}}}) == "a field that cannot be sent: Token");
+    CHECK(fault_of({.url = "http://a/", .fields = {{"Host", "b"}}}) == "a field that cannot be sent: Host");
+    CHECK(fault_of({.url = "http://a/", .fields = {{"last-event-id", "1"}}}) ==
+          "a field that cannot be sent: last-event-id");
+    CHECK(fault_of({.url = "http://a/", .method = "GE T"}) == "a method that cannot be sent: GE T");
+}

@@ -27,6 +27,7 @@ public:
     weir::error_code failure;                                    ///< what reads report after that, and writes at once
     bool blocked = false;                                        ///< writes would block
     std::size_t room = std::numeric_limits<std::size_t>::max();  ///< what is written before writes block
+    weir::error_code failure_behind_room;                        ///< writes report that then, instead of blocking
     wait_type until = socket_base::wait_write;                   ///< what they say to wait for
     wait_type reads_until = socket_base::wait_read;              ///< what reads say to wait for when nothing is left
 
@@ -50,6 +51,7 @@ private:
     }
     attempt write(Socket&, weir::bytes_view from) noexcept override {
         if (failure) return {0, failure};
+        if (room == 0 && failure_behind_room) return {0, failure_behind_room};
         if (blocked || room == 0) return attempt::blocked(until);
         const std::size_t n = std::min(from.size(), room);
         written += weir::as_text(from.first(n));

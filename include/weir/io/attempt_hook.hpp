@@ -19,6 +19,10 @@ namespace weir {
 /// a fresh token. It may change what it is given, and may close the client. A system_error that it throws is why this
 /// attempt has failed, and so is error::hook_failed for any other exception; the client tries again as if the server
 /// had not been reached.
+///
+/// A coroutine that still waits when the client is closed, or its handle destroyed, is resumed to learn that: what it
+/// waits for is cancelled, and fails with operation_aborted. If it goes on nevertheless, it does so behind the end of
+/// the handle: what it uses must live until it returns.
 template <class Attempt>
 class attempt_hook {
 public:
@@ -27,7 +31,11 @@ public:
     template <std::invocable<Attempt&> Function>
         requires(!std::same_as<std::remove_cvref_t<Function>, attempt_hook>)
     attempt_hook(Function function) {
-        if constexpr (std::is_void_v<std::invoke_result_t<Function&, Attempt&>>) {
+        using result = std::invoke_result_t<Function&, Attempt&>;
+        static_assert(!std::invocable<Function&, Attempt&&>, "a hook takes the attempt by reference, to change it");
+        static_assert(std::is_void_v<result> || std::same_as<result, net::awaitable<void>>,
+                      "a hook returns nothing, or a net::awaitable<void>");
+        if constexpr (std::is_void_v<result>) {
             at_once_ = std::move(function);
         } else {
             awaited_ = std::move(function);

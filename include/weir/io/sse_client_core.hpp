@@ -359,7 +359,7 @@ inline error_code sse_client_core::reason_for_receiver() const noexcept {
 
 // An exception is of a handler's, or says that memory is short.
 inline void sse_client_core::finish(const std::exception_ptr& thrown) {
-    if (thrown) session_.close();
+    if (thrown) session_.close(error::closed);
     disconnect();
     finished_ = true;
     complete(receiver_, reason_for_receiver(), received_event{});

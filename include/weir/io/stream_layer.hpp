@@ -160,8 +160,9 @@ std::size_t basic_stream_layer<Socket>::write_now(Socket& socket, std::span<cons
             write_until_ = done.until;
             return taken + next.size();
         }
-        ec = done.ec;
-        if (ec) return 0;
+        // What went before has been written, and is told; whoever writes on meets the error again.
+        if (done.ec && taken == 0) ec = done.ec;
+        if (done.ec) break;
         left.advance(done.bytes);
         taken += done.bytes;
     }

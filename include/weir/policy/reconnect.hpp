@@ -33,7 +33,9 @@ struct reconnect_facts {
 /// Try again after `delay`.
 struct retry_in {
     duration delay;
-    bool starts_over = false;  ///< this failure counts as the first of a new row
+    /// This failure counts as the first of a new row. Nothing else ends a row: a policy that counts has to say so after
+    /// a connection that was open for long enough.
+    bool starts_over = false;
 };
 
 /// give_up: no further attempt, the client is closed with the reason it has.
@@ -127,9 +129,12 @@ static_assert(reconnect_policy<never_reconnect>);
 /// Any reconnect policy, by value. Throws std::bad_alloc when it is made, never when it decides.
 class any_reconnect {
 public:
-    template <reconnect_policy Policy>
-        requires(!std::same_as<Policy, any_reconnect>)
-    any_reconnect(Policy policy) : decide_(std::move(policy)) {}
+    template <class Policy>
+        requires(!std::same_as<Policy, any_reconnect> &&
+                 std::is_invocable_r_v<reconnect_decision, Policy&, const reconnect_facts&>)
+    any_reconnect(Policy policy) : decide_(std::move(policy)) {
+        static_assert(reconnect_policy<Policy>, "a reconnect policy's operator() must be const and noexcept");
+    }
 
     reconnect_decision operator()(const reconnect_facts& facts) const noexcept { return decide_(facts); }
 

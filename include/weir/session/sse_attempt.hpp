@@ -7,8 +7,11 @@
 #include <weir/config.hpp>
 #include <weir/error.hpp>
 #include <weir/http/fields.hpp>
+#include <weir/http/grammar.hpp>
 #include <weir/http/redirect.hpp>
 #include <weir/http/reference.hpp>
+#include <weir/http/request_writer.hpp>
+#include <weir/http/response.hpp>
 #include <weir/http/url.hpp>
 #include <weir/sse/client_request.hpp>
 
@@ -31,6 +34,12 @@ struct sse_attempt {
     std::string last_event_id{};
     unsigned failures = 0;  ///< attempts and connections in a row that came to nothing, for information
     error_code reason{};    ///< why the last of them did
+
+    /// Sets a field, in place of those of that name.
+    void set(std::string_view name, std::string value) {
+        std::erase_if(fields, [&](const auto& field) { return http::equal_ignoring_case(field.first, name); });
+        fields.emplace_back(name, std::move(value));
+    }
 };
 
 namespace detail {
@@ -47,6 +56,18 @@ struct redirect_effects {
         cross_origin = cross_origin || more.cross_origin;
     }
 };
+
+/// Which part of the attempt cannot be sent, for humans; empty: all can.
+inline std::string fault_of(const sse_attempt& attempt) {
+    const auto url = http::parse_url(attempt.url);
+    if (!url || url->scheme.starts_with("ws")) return "no URL of http or https: " + attempt.url;
+    for (const auto& [name, value] : attempt.fields) {
+        const bool ours = http::is_reserved_field(name) || http::equal_ignoring_case(name, "Last-Event-ID");
+        if (ours || !http::is_sendable({name, value})) return "a field that cannot be sent: " + name;
+    }
+    const bool sendable = attempt.method.empty() || (http::is_token(attempt.method) && attempt.method != "CONNECT");
+    return sendable ? std::string{} : "a method that cannot be sent: " + attempt.method;
+}
 
 /// Where an attempt is, on its way. Not thread-safe.
 class attempt_route {

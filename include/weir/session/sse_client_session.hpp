@@ -96,7 +96,7 @@ public:
     /// Begins the next attempt: it is due, or worth while. False: there is nothing to be waited for.
     bool retry_now();
     /// Ends it, for the application's own reasons.
-    void close() noexcept { static_cast<void>(end({})); }
+    void close(error_code why = {}) noexcept { static_cast<void>(end(why)); }
 
     // ---- looking ----
 
@@ -214,6 +214,7 @@ inline error sse_client_session::prepare_attempt() {
         settings_.retry = retry_floor();
         decoder_ = sse::decoder{settings_.limits, attempt_.last_event_id};
     }
+    failure_.text = fault_of(attempt_);
     const error why = route_.begin(std::move(attempt_));
     return why == error::none ? write_request() : why;
 }

@@ -23,10 +23,12 @@ enum class sse_reconnect_to : std::uint8_t {
     final_url,  ///< with the method and the fields that the redirects have left, as long as the client lives
 };
 
-/// What the server said of a failure.
+/// What is known of a failure, from the server or, where a request could not be sent, from here.
 struct sse_failure {
-    int status = 0;      ///< of the answer; 0: there was none
-    std::string text{};  ///< up to 8 KiB of the answer's body, or of the error event's data; the bytes are the server's
+    int status = 0;  ///< of the answer; 0: there was none
+    /// Up to 8 KiB of the answer's body, or of the error event's data: the server's bytes. Or which part of the request
+    /// cannot be sent.
+    std::string text{};
 };
 
 namespace detail {
