@@ -118,6 +118,7 @@ TEST_CASE_METHOD(fixture, "ws_client: what is no WebSocket server, or not the on
     options.limits.max_message_bytes = 100;
     ws_client ws{context, server.url("/", "ws"), options};
     CHECK(receive(ws) == weir::message(expected));
+    CHECK(ws.status() == 0);
     CHECK(server.connections() == 1);
 }
 

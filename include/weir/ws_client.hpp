@@ -13,6 +13,7 @@
 #include <weir/io/default_token.hpp>
 #include <weir/io/ws_client_core.hpp>
 #include <weir/io/ws_client_handlers.hpp>
+#include <weir/io/ws_client_receiver.hpp>
 #include <weir/policy/any_policy.hpp>
 #include <weir/policy/reconnect.hpp>
 #include <weir/session/unsent_queue.hpp>
@@ -75,7 +76,9 @@ struct ws_client_stats {
     std::uint64_t messages_lost = 0;  ///< taken by send(), and never wholly written
     std::size_t queued_messages = 0;  ///< not wholly written
     std::size_t queued_bytes = 0;
-    unsigned failures = 0;  ///< attempts and connections in a row that came to nothing
+    /// Attempts that have failed and connections that have ended, since the reconnect policy has last started over: at
+    /// the end of a connection that it finds has lived long enough, which is the first of the next row.
+    unsigned failures = 0;
 };
 
 /// A client of one WebSocket server, which comes back by itself.
@@ -93,14 +96,14 @@ struct ws_client_stats {
 ///
 /// What is sent waits until there is a connection that takes it, and is the next one's if a connection breaks; see
 /// `unsent`. Messages are received on demand. Meanwhile pings are answered and the end of the connection is noticed,
-/// until 64 KiB or 256 messages wait; then the server waits. Those of a connection that has ended can still be
-/// received.
+/// until 64 KiB or 256 messages wait; then the server waits. Those of connections that have ended can still be
+/// received, and while there are as many of them, the next one's server waits.
 ///
 /// A movable handle; destroying it closes the client, as close() does, in the background. Not thread-safe: every call
 /// comes from the executor, a strand where several threads run the context. Handlers are never called from within a
 /// member function. No handle may outlive the execution context; a handler that still waits when that is destroyed, a
-/// suspended coroutine included, is destroyed uncalled. One that was moved from may be assigned to or destroyed, and
-/// refuses to send, no more.
+/// suspended coroutine included, is destroyed uncalled. One that was moved from may be assigned to or destroyed;
+/// send(), ping() and close() refuse, is_open() and is_closed() answer, and nothing else may be called.
 class ws_client {
 public:
     using executor_type = net::any_io_executor;
@@ -141,19 +144,20 @@ public:
     ///               error::peer_closed after a close frame, see close_reason(); what the last attempt or connection
     ///               ended with, if the reconnect policy has given up; error::already_receiving
     /// Cancellation  total: no message is lost
-    /// Lifetime      the message is valid until the next async_receive(), or the end of this handle
+    /// Lifetime      the message is valid until the next async_receive(), or the end of this handle, and in any case
+    ///               while the handler runs
     template <class Token = default_token>
     auto async_receive(Token&& token = {}) {
         return net::async_initiate<Token, void(error_code, std::optional<ws_message>)>(
             [](auto handler, core_ptr core) {
-                core->receive(detail::keep_handler<error_code, std::optional<ws_message>>(
-                    std::move(handler), core->get_executor(), [to = core.get()] { to->cancel_receive(); }));
+                core->receive(detail::keep_message_handler(std::move(handler), core->get_executor(),
+                                                           [to = core.get()] { to->cancel_receive(); }));
             },
             token, core_);
     }
 
     /// Has messages and what else happens told by calls. Replaces the handlers given before. Messages received before
-    /// are delivered soon.
+    /// are delivered soon, after the end of the client, too; on_close is called then unless one has been.
     void handle_with(ws_client_handlers handlers) { core_->handle_with(std::move(handlers)); }
     /// As handle_with(), for messages alone.
     void on_message(std::function<void(ws_message)> handler) { handle_with({.on_message = std::move(handler)}); }
@@ -169,7 +173,8 @@ public:
     /// Sends one message, waiting for room.
     /// Signature     void(error_code)
     /// Completes     when the message has room among those that wait to be written
-    /// Errors        error::not_connected (with unsent::drop), error::closed, or why the client is over
+    /// Errors        error::not_connected (with unsent::drop, also while the server's close is being dealt with),
+    ///               error::closed, or why the client is over
     /// Cancellation  total: a cancelled send has not been queued
     /// Lifetime      the message is copied before this returns
     template <class Token = default_token>
@@ -219,13 +224,13 @@ public:
 
     // ---- looking ----
 
-    /// Whether there is a connection, as far as is known, and it is not being closed.
-    bool is_open() const noexcept { return core_ && core_->session().current_state() == session::state::open; }
+    /// Whether there is a connection, as far as is known, and neither side has begun to close it.
+    bool is_open() const noexcept { return core_ && core_->is_open(); }
     /// Whether it is over for good.
     bool is_closed() const noexcept { return !core_ || core_->session().is_closed(); }
     /// Why it is over, or why there is no connection at the moment; none: in good order.
     error_code reason() const noexcept { return core_->session().reason(); }
-    /// HTTP status of the answer, where the last attempt to shake hands had another one than 101; 0: none.
+    /// HTTP status of the answer, if the last attempt has ended with error::handshake_rejected; else 0.
     int status() const noexcept { return core_->session().status(); }
     /// What the server's close frame on the last connection that has ended said; ws_close_code::abnormal: none has
     /// come.

@@ -2,9 +2,13 @@
 
 #include <weir/io/ws_client_receiver.hpp>
 
+#include WEIR_ASIO(bind_cancellation_slot.hpp)
+#include WEIR_ASIO(bind_executor.hpp)
+#include WEIR_ASIO(cancellation_signal.hpp)
 #include WEIR_ASIO(co_spawn.hpp)
 #include WEIR_ASIO(io_context.hpp)
 
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -61,12 +65,11 @@ struct fixture {
     void start() {
         outcome.reset();
         message.reset();
-        const auto done = [this](error_code ec, std::optional<weir::ws_message> m) {
+        auto done = [this](error_code ec, std::optional<weir::ws_message> m) {
             outcome = ec;
             if (m) message = m->text();
         };
-        receiver.start(
-            weir::detail::keep_handler<error_code, ws_client_receiver::message>(done, context.get_executor(), [] {}));
+        receiver.start(weir::detail::keep_message_handler(done, context.get_executor(), [] {}));
         settle();
     }
     std::string next() {
@@ -101,7 +104,7 @@ TEST_CASE_METHOD(fixture, "ws client receiver: an operation waits through connec
     CHECK_FALSE(receiver.is_waiting());
 }
 
-TEST_CASE_METHOD(fixture, "ws client receiver: what an ended connection has comes first, and makes the next one wait",
+TEST_CASE_METHOD(fixture, "ws client receiver: what ended connections had comes first, and the next one reads on",
                  "[io][ws_client]") {
     const auto first = connect();
     receiver.connected(first);
@@ -110,32 +113,93 @@ TEST_CASE_METHOD(fixture, "ws client receiver: what an ended connection has come
     CHECK(next() == "1");
     end(first);
     CHECK(receiver.has_left());
+    CHECK_FALSE(first->messages_waiting());
     const auto second = connect();
     receiver.connected(second);
     server[1].ws.send("4");
     settle();
-    CHECK_FALSE(second->messages_waiting());
+    CHECK(second->messages_waiting());
     CHECK(next() == "2");
     SECTION("the next one may end, too") {
         end(second);
-        CHECK(next() == "3");
-        receiver.connected(connect());
+        const auto third = connect();
+        receiver.connected(third);
         server[2].ws.send("5");
-        CHECK(next() == "5");
+        settle();
+        end(third);
+        receiver.connected(connect());
+        server[3].ws.send("6");
+        for (const auto m : {"3", "4", "5", "6"}) CHECK(next() == m);
     }
     SECTION("it goes on when there is nothing left") {
         CHECK(next() == "3");
-        CHECK(receiver.has_left());  // that was the last, which is not known yet
-        CHECK(next() == "4");
         CHECK_FALSE(receiver.has_left());
+        CHECK(next() == "4");
     }
     SECTION("a handler may take them") {
-        CHECK(receiver.take_left()->text() == "3");
-        CHECK_FALSE(receiver.take_left());
+        CHECK(receiver.take_left()->payload == "3");
         CHECK_FALSE(receiver.has_left());
-        settle();
-        CHECK(second->messages_waiting());
     }
+}
+
+TEST_CASE_METHOD(fixture, "ws client receiver: while too much is left of ended connections, the next one waits",
+                 "[io][ws_client]") {
+    const auto first = connect();
+    receiver.connected(first);
+    std::size_t count = 0;
+    SECTION("in bytes") {
+        count = 3;
+        for (std::size_t i = 0; i != count; ++i) server[0].ws.send(std::string(30'000, 'x'));
+    }
+    SECTION("in messages") {
+        count = 256;
+        for (std::size_t i = 0; i != count; ++i) server[0].ws.send("x");
+    }
+    settle();
+    end(first);
+    const auto second = connect();
+    receiver.connected(second);
+    server[1].ws.send("last");
+    settle();
+    CHECK_FALSE(second->messages_waiting());
+    CHECK(next().front() == 'x');
+    settle();
+    CHECK(second->messages_waiting());
+    for (std::size_t i = 1; i != count; ++i) CHECK(next().front() == 'x');
+    CHECK(next() == "last");
+}
+
+TEST_CASE_METHOD(fixture, "ws client receiver: a message outlives its connection, and the receiver",
+                 "[io][ws_client]") {
+    const std::string text(1000, 'x');
+    net::io_context elsewhere;
+    auto own = std::make_unique<ws_client_receiver>();
+    auto connection = connect();
+    own->connected(connection);
+    auto done = net::bind_executor(elsewhere.get_executor(),
+                                   [this](error_code, std::optional<weir::ws_message> m) { message = m->text(); });
+    own->start(weir::detail::keep_message_handler(done, context.get_executor(), [] {}));
+    server[0].ws.send(text);
+    settle();
+    CHECK_FALSE(own->is_waiting());
+    connection->terminate(error::closed);
+    own.reset();
+    connections.clear();
+    connection = {};
+    settle();
+    CHECK_FALSE(message);
+    elsewhere.run();
+    CHECK(message == text);
+}
+
+TEST_CASE_METHOD(fixture, "ws client receiver: a kept handler is cancelled by its own slot", "[io][ws_client]") {
+    net::cancellation_signal cancel;
+    auto done = net::bind_cancellation_slot(
+        cancel.slot(), [this](error_code ec, const std::optional<weir::ws_message>&) { outcome = ec; });
+    receiver.start(weir::detail::keep_message_handler(done, context.get_executor(), [this] { receiver.cancel(); }));
+    cancel.emit(net::cancellation_type::total);
+    settle();
+    CHECK(*outcome == net::error::operation_aborted);
 }
 
 TEST_CASE_METHOD(fixture, "ws client receiver: a cancelled operation leaves the message", "[io][ws_client]") {

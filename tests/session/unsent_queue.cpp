@@ -240,6 +240,27 @@ struct model {
 
 }  // namespace
 
+TEST_CASE("unsent queue: what was wholly written is not lost", "[session][unsent_queue]") {
+    unsent_queue queue{unsent::keep, 0, 0};
+    queue.push("written, perhaps in vain");
+    queue.push("not written");
+    while (queue.next() != nullptr) queue.hand_over();
+    queue.doubt();
+    queue.written(1, false);
+    SECTION("on this connection") {}
+    SECTION("on the one before") {
+        queue.disconnected();
+        CHECK(queue.messages() == 2);
+    }
+    SECTION("on an earlier one") {
+        queue.disconnected();
+        while (queue.next() != nullptr) queue.hand_over();
+        queue.disconnected();
+    }
+    queue.clear();
+    CHECK(queue.lost() == 1);
+}
+
 TEST_CASE("unsent queue: whatever happens, no message is lost or sent twice against the rule",
           "[session][unsent_queue][property]") {
     const unsent rule = GENERATE(unsent::drop, unsent::keep, unsent::keep_unbegun);

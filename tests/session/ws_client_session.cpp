@@ -217,6 +217,75 @@ TEST_CASE("ws client session: a fault that was found here is permanent, a lost c
     CHECK_FALSE(d.facts().permanent);
 }
 
+TEST_CASE("ws client session: what the server's close frame said stands when the transport breaks behind it",
+          "[session][ws_client]") {
+    client c;
+    c.opened();
+    SECTION("the end in good order") {
+        c.session.ended(reset, {close_code::normal, {}}, c.now);
+        CHECK(c.session.is_closed());
+        CHECK_FALSE(c.session.reason());
+    }
+    SECTION("the client is to blame") {
+        c.session.ended(reset, {close_code::policy_violation, {}}, c.now);
+        CHECK(c.facts().permanent);
+        CHECK(c.session.reason() == error::peer_closed);
+    }
+    SECTION("it may come back") {
+        c.session.ended(reset, {close_code::going_away, {}}, c.now);
+        CHECK_FALSE(c.facts().permanent);
+        CHECK(c.session.reason() == reset);
+        CHECK(c.session.close_reason().code == close_code::going_away);
+    }
+    SECTION("unless this side has found a fault") {
+        const auto fault = GENERATE(error::bad_utf8, error::closed);
+        c.session.ended(fault, {close_code::normal, {}}, c.now);
+        CHECK(c.facts().permanent);
+        CHECK(c.session.reason() == fault);
+    }
+}
+
+TEST_CASE("ws client session: what the hook throws is never for good, and a status is that of a refusal",
+          "[session][ws_client]") {
+    client c;
+    c.failed(error::handshake_rejected, 503);
+    CHECK(c.session.status() == 503);
+    c.again();
+    c.session.hook_failed(error::bad_argument, c.now);
+    CHECK_FALSE(c.facts().permanent);
+    CHECK(c.facts().failures == 2);
+    CHECK(c.session.reason() == error::bad_argument);
+    CHECK(c.session.status() == 0);
+    CHECK(c.session.current_state() == state::waiting);
+    c.session.hook_failed(error::bad_argument, c.now);  // nothing is being tried
+    CHECK(c.facts().failures == 2);
+    c.again().failed(error::bad_upgrade_response, 101);
+    CHECK(c.session.status() == 0);
+}
+
+TEST_CASE("ws client session: who is asked whether to come back may close it, or throw", "[session][ws_client]") {
+    ws_client_session* session = nullptr;
+    const bool throws = GENERATE(true, false);
+    client c{{.comes_back = [&](close_code, std::string_view) {
+        if (throws) throw 1;
+        session->close();
+        return true;
+    }}};
+    session = &c.session;
+    c.opened();
+    if (throws) {
+        CHECK_THROWS_AS(c.told(4000), int);
+        CHECK(c.session.reason() == error::closed);
+    } else {
+        c.told(4000);
+        CHECK_FALSE(c.session.reason());
+    }
+    CHECK(c.session.is_closed());
+    CHECK(c.policy.to->asked.empty());
+    CHECK(c.session.drop_rule());
+    CHECK_FALSE(c.session.drop_rule());
+}
+
 TEST_CASE("ws client session: the application may decide about close codes itself", "[session][ws_client]") {
     std::string seen;
     client c{{.comes_back = [&](close_code code, std::string_view text) {

@@ -112,7 +112,10 @@ public:
     void report_to(counted_ptr<ws_client_observer> client) noexcept {
         std::swap(this->policies().observer().client, client);
     }
-    void report_to_nobody() noexcept { report_to({}); }
+    /// Whether neither side has begun to end it.
+    bool is_usable() const noexcept {
+        return state() == phase::open && !protocol().close_received() && protocol().failure() == error::none;
+    }
 };
 
 using ws_connection_ptr = counted_ptr<ws_client_connection>;
@@ -124,6 +127,15 @@ struct ws_client_opening {
     ws_attempt attempt;
     int status = 0;  ///< of the answer; 0: there was none
 };
+
+inline std::shared_ptr<ws_client_opening> make_opening(const std::shared_ptr<const ws_client_plan>& plan,
+                                                       unsigned failures) {
+    auto made = std::make_shared<ws_client_opening>();
+    made->plan = plan;
+    made->attempt = plan->attempt;
+    made->attempt.failures = failures;
+    return made;
+}
 
 /// Asks the application what it wants to change. Takes as long as that does.
 inline net::awaitable<error_code> prepare_attempt(std::shared_ptr<ws_client_opening> opening) {

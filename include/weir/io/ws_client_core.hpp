@@ -12,6 +12,7 @@
 #include <weir/io/ws_client_connection.hpp>
 #include <weir/io/ws_client_handlers.hpp>
 #include <weir/io/ws_client_receiver.hpp>
+#include <weir/io/ws_client_waiting.hpp>
 #include <weir/session/session_writer.hpp>
 #include <weir/session/unsent_queue.hpp>
 #include <weir/session/ws_client_session.hpp>
@@ -21,16 +22,12 @@
 
 #include WEIR_ASIO(any_io_executor.hpp)
 #include WEIR_ASIO(dispatch.hpp)
-#include WEIR_ASIO(error.hpp)
 #include WEIR_ASIO(post.hpp)
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -56,6 +53,10 @@ public:
     const ws_client_session& session() const noexcept { return session_; }
     /// Null: there is none at the moment.
     const ws_client_connection* connection() const noexcept { return current_.get(); }
+    /// There is one, and nobody has begun to end it.
+    bool is_open() const noexcept {
+        return session_.current_state() == state::open && current_ && current_->is_usable();
+    }
     /// Messages wholly written.
     std::uint64_t written() const noexcept { return written_; }
 
@@ -82,14 +83,6 @@ private:
     using self_ptr = counted_ptr<ws_client_core>;
     using opening_ptr = std::shared_ptr<ws_client_opening>;
 
-    struct waiting {
-        std::uint64_t number;
-        operation done;
-        std::string payload{};  // to be sent, once there is room
-        bool binary = false;
-    };
-    using waiting_list = std::deque<waiting>;
-
     ~ws_client_core() { loop_.leave(*this); }
     void vanish() noexcept override {
         loop_.cancel(*this);  // before destruction begins: retain() may be running on another thread
@@ -114,6 +107,7 @@ private:
     void on_written(std::size_t messages) override;
     void hand_over(bool all);
     void admit_waiting();
+    error unusable() const noexcept;
     error_code told(error e) const noexcept {
         return e == error::closed && session_.reason() ? session_.reason() : make_error_code(e);
     }
@@ -133,11 +127,11 @@ private:
     std::shared_ptr<const ws_client_handlers> handlers_ = std::make_shared<const ws_client_handlers>();
     ws_connection_ptr current_;
     ws_client_receiver receiver_;
-    waiting_list senders_, closers_;
+    ws_client_waiting_list senders_, closers_;
     cancellable_run attempt_;
     std::uint64_t numbers_ = 0, written_ = 0;
     bool opening_ = false;  // on_open runs: what it sends goes first
-    bool turn_requested_ = false, finished_ = false;
+    bool turn_requested_ = false, finished_ = false, end_told_ = false;
 };
 
 // ---- connecting ----
@@ -163,15 +157,13 @@ inline void ws_client_core::retry_now() {
 
 inline void ws_client_core::begin_attempt() {
     if (session_.is_closed()) return;
-    const auto opening = std::make_shared<ws_client_opening>();
-    opening->plan = plan_;
-    opening->attempt = plan_->attempt;
-    opening->attempt.failures = session_.failures();
+    const opening_ptr opening = make_opening(plan_, session_.failures());
     if (!plan_->before_attempt) return connect(opening);
     attempt_.async_run(executor_, prepare_attempt(opening), milliseconds{0}, error::none,
                        [self = self_ptr{this}, opening](error_code ec) {
-                           if (ec) return self->on_connected(opening, ec);
-                           self->connect(opening);
+                           if (!ec) return self->connect(opening);
+                           self->session_.hook_failed(ec, self->loop_.now());
+                           self->go_on();
                        });
 }
 
@@ -218,6 +210,7 @@ inline void ws_client_core::on_ended(const ws_client_connection* which) {
     const ws_connection_ptr gone = std::exchange(current_, {});
     gone->report_to({});
     receiver_.disconnected();
+    request_turn();  // comes_back() may throw
     session_.ended(gone->end_reason(), gone->peer_reason(), loop_.now());
     go_on();
 }
@@ -232,8 +225,14 @@ inline void ws_client_core::go_on() {
 
 // ---- sending ----
 
+inline error ws_client_core::unusable() const noexcept {
+    const error e = session_.unusable();
+    const bool in_vain = e == error::none && session_.queue().rule() == unsent::drop && !is_open();
+    return in_vain ? error::not_connected : e;
+}
+
 inline error ws_client_core::send(ws::message_view message) {
-    if (const error e = session_.unusable(); e != error::none) return e;
+    if (const error e = unusable(); e != error::none) return e;
     if (!senders_.empty()) return error::refused;  // they were first
     const error e = session_.send(message);
     if (e == error::none) hand_over(false);
@@ -247,11 +246,11 @@ inline void ws_client_core::send(ws::message_view message, std::uint64_t number,
 }
 
 inline void ws_client_core::admit_waiting() {
-    const error e = session_.unusable();
+    const error e = unusable();
     while (!senders_.empty()) {
-        waiting& first = senders_.front();
+        ws_client_waiting& first = senders_.front();
         if (e == error::none && !session_.fits(first.payload.size())) return;
-        if (e == error::none) static_cast<void>(session_.send({first.payload, first.binary}));
+        if (e == error::none) static_cast<void>(session_.send(first.view()));
         complete(first.done, told(e));
         senders_.pop_front();
     }
@@ -283,15 +282,15 @@ inline error ws_client_core::ping(std::string_view payload) {
 // ---- receiving ----
 
 inline void ws_client_core::receive(ws_client_receiver::operation to) {
-    using nothing = std::optional<ws::message_view>;
-    if (receiver_.is_waiting()) return complete(to, make_error_code(error::already_receiving), nothing{});
+    if (receiver_.is_waiting()) return complete(to, make_error_code(error::already_receiving), received_ptr{});
     receiver_.start(std::move(to));
     if (finished_) receiver_.end(session_.reason());
 }
 
+// Not before what came on connections that have ended.
 inline void ws_client_core::deliver_by_call() {
-    const bool wanted = static_cast<bool>(handlers_->on_message);
-    if (!current_ || (!wanted && !current_->handlers().on_message)) return;
+    const bool wanted = handlers_->on_message && !receiver_.has_left();
+    if (!current_ || wanted == static_cast<bool>(current_->handlers().on_message)) return;
     ws_handlers handlers;
     if (wanted) handlers.on_message = [this](ws::message_view m) { call(&ws_client_handlers::on_message, m); };
     current_->handle_with(std::move(handlers));
@@ -299,12 +298,12 @@ inline void ws_client_core::deliver_by_call() {
 
 inline void ws_client_core::deliver_left() {
     while (receiver_.has_left() && handlers_->on_message) {
-        if (const auto message = receiver_.take_left()) call(&ws_client_handlers::on_message, *message);
+        call(&ws_client_handlers::on_message, receiver_.take_left()->view());
     }
+    deliver_by_call();
 }
 
 inline void ws_client_core::handle_with(ws_client_handlers handlers) {
-    if (finished_) return;
     handlers_ = std::make_shared<const ws_client_handlers>(std::move(handlers));
     deliver_by_call();
     request_turn();
@@ -327,6 +326,7 @@ void ws_client_core::call(Handler ws_client_handlers::* which, Args&&... args) {
         if (handlers_ == during) handle_with({.on_close = during->on_close});
         session_.give_up(error::closed);
         if (current_) current_->terminate(error::closed);
+        request_turn();
         throw;
     }
 }
@@ -351,14 +351,8 @@ inline void ws_client_core::wait_for_end(std::uint64_t number, operation to) {
 }
 
 inline void ws_client_core::cancel(std::uint64_t number) {
-    for (waiting_list* const list : {&senders_, &closers_}) {
-        const auto found = std::ranges::find(*list, number, &waiting::number);
-        if (found == list->end()) continue;
-        operation cancelled = std::move(found->done);
-        list->erase(found);
-        request_turn();  // what stood behind it may go on
-        return complete(cancelled, error_code{net::error::operation_aborted});
-    }
+    if (cancel_waiting(senders_, number)) return request_turn();  // what stood behind it may go on
+    cancel_waiting(closers_, number);
 }
 
 // The end of a turn in which something has changed.
@@ -375,15 +369,17 @@ inline void ws_client_core::on_turn() {
     if (session_.is_closed()) finish();
 }
 
+// Once more after the end, for handlers that were given then.
 inline void ws_client_core::finish() {
-    if (std::exchange(finished_, true)) return;
+    finished_ = true;
     loop_.cancel(*this);
     receiver_.end(session_.reason());
-    for (waiting& w : std::exchange(closers_, {})) complete(w.done, session_.reason());
+    for (ws_client_waiting& w : std::exchange(closers_, {})) complete(w.done, session_.reason());
     // What the application has left here may own the handle.
     const auto plan = std::exchange(plan_, {});
+    const auto comes_back = session_.drop_rule();
     const auto handlers = std::exchange(handlers_, std::make_shared<const ws_client_handlers>());
-    if (handlers->on_close) handlers->on_close(session_.reason());
+    if (handlers->on_close && !std::exchange(end_told_, true)) handlers->on_close(session_.reason());
 }
 
 inline void ws_client_core::abandon() noexcept {
@@ -393,7 +389,8 @@ inline void ws_client_core::abandon() noexcept {
     receiver_.abandon();
     const auto handlers = std::exchange(handlers_, std::make_shared<const ws_client_handlers>());
     const auto plan = std::exchange(plan_, {});
-    const waiting_list senders = std::exchange(senders_, {}), closers = std::exchange(closers_, {});
+    const auto comes_back = session_.drop_rule();
+    const ws_client_waiting_list senders = std::exchange(senders_, {}), closers = std::exchange(closers_, {});
     if (const ws_connection_ptr gone = std::exchange(current_, {})) gone->report_to({});
 }
 

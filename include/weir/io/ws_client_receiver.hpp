@@ -10,20 +10,35 @@
 #include <weir/session/inbox.hpp>
 #include <weir/ws/message.hpp>
 
+#include WEIR_ASIO(any_io_executor.hpp)
+#include WEIR_ASIO(associated_allocator.hpp)
+#include WEIR_ASIO(associated_cancellation_slot.hpp)
+#include WEIR_ASIO(associated_executor.hpp)
 #include WEIR_ASIO(error.hpp)
 
+#include <cstddef>
+#include <deque>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace weir::detail {
 
-/// One operation at a time, for which the open connection is asked for a message. One that has ended with messages that
-/// nobody has taken is asked first; as long as it has some, the open one makes its server wait, so that no more than
-/// two of them ever have any.
+/// A message apart from the connection that it came on.
+struct received_message {
+    std::string payload{};
+    bool binary = false;
+
+    ws::message_view view() const noexcept { return {payload, binary}; }
+};
+using received_ptr = std::shared_ptr<const received_message>;
+
+/// One operation at a time, for which the open connection is asked for a message. What one that has ended had and
+/// nobody had taken is kept, and comes first. As long as that is too much, the open one makes its server wait.
 class ws_client_receiver final : private receive_waiter {
 public:
-    using message = std::optional<ws::message_view>;
-    using operation = completion_ptr<error_code, message>;
+    using operation = completion_ptr<error_code, received_ptr>;
 
     ws_client_receiver() noexcept : receive_waiter(kind::receive) {}
 
@@ -31,80 +46,116 @@ public:
     /// Takes over an operation; not while one is waiting. What was received before is looked at no more.
     void start(operation to) {
         operation_ = std::move(to);
-        showing_ = {};
-        ask();
+        shown_.reset();
+        answer();
     }
     /// The message that is to come stays where it is.
     void cancel() {
-        stop_asking();
-        detail::complete(operation_, error_code{net::error::operation_aborted}, message{});
+        if (const ws_connection_ptr whom = asked_) whom->cancel(*this, net::error::operation_aborted);
+        detail::complete(operation_, error_code{net::error::operation_aborted}, received_ptr{});
     }
     /// There will be no messages.
-    void end(const error_code& reason) { detail::complete(operation_, reason, message{}); }
+    void end(const error_code& reason) { detail::complete(operation_, reason, received_ptr{}); }
 
     void connected(const ws_connection_ptr& connection) {
         current_ = connection;
-        if (ended_) current_->pause(true);
-        ask();
+        current_->pause(is_full());
+        answer();
     }
-    /// The connection has ended.
+    /// The connection has ended: takes what it has. Such a one completes this at once.
     void disconnected() {
-        ws_connection_ptr gone = std::exchange(current_, {});
-        if (gone && gone->messages_waiting()) ended_ = std::move(gone);
+        const ws_connection_ptr gone = std::exchange(current_, {});
+        while (gone && gone->messages_waiting()) gone->start_receive(*this);
     }
-    /// Messages of a connection that has ended.
-    bool has_left() const noexcept { return static_cast<bool>(ended_); }
-    /// Takes one of them, for a handler; empty: there are none. Valid until the next one is taken.
-    message take_left() {
-        if (ended_ && !operation_) ask(ended_);
-        if (!taken_) forget_ended();
-        return std::exchange(taken_, {});
+    /// Messages of connections that have ended.
+    bool has_left() const noexcept { return !left_.empty(); }
+    /// Takes the first of them.
+    received_ptr take_left() {
+        received_ptr first = std::move(left_.front());
+        left_.pop_front();
+        bytes_ -= first->payload.size();
+        if (current_) current_->pause(is_full());
+        return first;
     }
 
     /// The context is being destroyed.
     void abandon() noexcept {
-        stop_asking();
+        if (const ws_connection_ptr whom = asked_) whom->cancel(*this, net::error::operation_aborted);
         operation_.reset();
-        for (ws_connection_ptr* const p : {&current_, &ended_, &showing_}) *p = {};
+        current_ = {};
     }
 
 private:
-    void ask() {
-        if (!operation_ || asked_) return;
-        if (ended_) ask(ended_);
+    // As much as one connection keeps.
+    static constexpr std::size_t max_bytes = 64 * 1024, max_messages = 256;
+
+    bool is_full() const noexcept { return bytes_ >= max_bytes || left_.size() >= max_messages; }
+
+    void answer() {
         if (!operation_) return;
-        forget_ended();
-        if (current_) ask(current_);
-    }
-    // A connection that has ended completes this at once.
-    void ask(const ws_connection_ptr& whom) {
-        asked_ = whom;
-        asked_->start_receive(*this);
-    }
-    void stop_asking() {
-        if (const ws_connection_ptr whom = asked_) whom->cancel(*this, net::error::operation_aborted);
-    }
-    void forget_ended() {
-        if (!std::exchange(ended_, {}) || !current_) return;
-        current_->pause(false);
+        if (has_left()) {
+            shown_ = take_left();
+            return detail::complete(operation_, error_code{}, shown_);
+        }
+        if (!current_ || asked_) return;
+        asked_ = current_;
+        current_->start_receive(*this);
     }
 
     // Not with a message: the end, of which the client learns otherwise, or a cancellation.
     void complete(error_code, error_code) noexcept override {
-        const ws_connection_ptr from = std::exchange(asked_, {});
-        taken_ = std::exchange(received, {});
-        if (!taken_) return;
-        showing_ = from;
-        if (operation_) detail::complete(operation_, error_code{}, std::exchange(taken_, {}));
+        asked_ = {};
+        const auto came = std::exchange(received, {});
+        if (!came) return;
+        // Owned, as the handler may run when the connection, and even the client, is no more.
+        left_.push_back(
+            std::make_shared<const received_message>(received_message{std::string{came->text()}, came->is_binary()}));
+        bytes_ += came->size();
+        answer();
     }
     void destroy() noexcept override { asked_ = {}; }
 
     operation operation_;
     ws_connection_ptr current_;
-    ws_connection_ptr ended_;    // and has messages that nobody has taken
-    ws_connection_ptr showing_;  // has the message that the application looks at
-    ws_connection_ptr asked_;    // is to give the next one
-    message taken_;
+    ws_connection_ptr asked_;  // is to give the next one
+    std::deque<received_ptr> left_;
+    std::size_t bytes_ = 0;  // of those
+    received_ptr shown_;     // what the application looks at
 };
+
+/// A handler of signature void(error_code, std::optional<ws::message_view>), called with a message that is its own.
+template <class Handler>
+class message_handler {
+public:
+    using allocator_type = net::associated_allocator_t<Handler>;
+    using executor_type = net::associated_executor_t<Handler, net::any_io_executor>;
+    using cancellation_slot_type = net::associated_cancellation_slot_t<Handler>;
+
+    message_handler(Handler handler, net::any_io_executor executor)
+        : executor_(std::move(executor)), handler_(std::move(handler)) {}
+
+    allocator_type get_allocator() const noexcept { return net::get_associated_allocator(handler_); }
+    executor_type get_executor() const noexcept { return net::get_associated_executor(handler_, executor_); }
+    cancellation_slot_type get_cancellation_slot() const noexcept {
+        return net::get_associated_cancellation_slot(handler_);
+    }
+
+    void operator()(error_code ec, const received_ptr& message) {
+        using outcome = std::optional<ws::message_view>;
+        std::move(handler_)(ec, message ? outcome{message->view()} : outcome{});
+    }
+
+private:
+    net::any_io_executor executor_;
+    Handler handler_;
+};
+
+/// Keeps such a handler for later.
+template <class Handler, class OnCancel>
+ws_client_receiver::operation keep_message_handler(Handler handler, const net::any_io_executor& executor,
+                                                   OnCancel on_cancel) {
+    return keep_handler<error_code, received_ptr>(message_handler<Handler>{std::move(handler), executor}, executor,
+                                                  std::move(on_cancel));
+}
 
 }  // namespace weir::detail

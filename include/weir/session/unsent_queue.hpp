@@ -34,6 +34,7 @@ public:
         std::string payload{};
         bool binary = false;
         bool of_connection = false;  ///< worthless on another one
+        bool written = false;        ///< wholly, if perhaps in vain
 
         ws::message_view view() const noexcept { return {payload, binary}; }
     };
@@ -45,7 +46,7 @@ public:
     unsent rule() const noexcept { return rule_; }
     std::size_t messages() const noexcept { return items_.size(); }
     std::size_t bytes() const noexcept { return bytes_; }
-    /// How many will never be written, although they were taken.
+    /// How many will never be wholly written, although they were taken, and never were.
     std::uint64_t lost() const noexcept { return lost_; }
 
     /// Whether one more has room. An empty queue takes one of any size.
@@ -134,12 +135,13 @@ inline void unsent_queue::disconnected() {
     std::deque<item> left;
     for (std::size_t i = 0; i != items_.size(); ++i) {
         item& own = items_[i];
+        own.written = own.written || i < doubted_;
         if (i >= gone && !own.of_connection) {
             left.push_back(std::move(own));
             continue;
         }
         bytes_ -= own.payload.size();
-        lost_ += own.of_connection || i < doubted_ ? 0 : 1;
+        lost_ += own.of_connection || own.written ? 0 : 1;
     }
     items_ = std::move(left);
     handed_ = handed_bytes_ = doubted_ = 0;
@@ -147,7 +149,9 @@ inline void unsent_queue::disconnected() {
 }
 
 inline void unsent_queue::clear() noexcept {
-    for (const item& i : items_) lost_ += i.of_connection ? 0 : 1;
+    for (std::size_t i = 0; i != items_.size(); ++i) {
+        lost_ += items_[i].of_connection || items_[i].written || i < doubted_ ? 0 : 1;
+    }
     items_.clear();
     bytes_ = handed_ = handed_bytes_ = doubted_ = 0;
     begun_ = doubtful_ = false;

@@ -59,7 +59,10 @@ public:
     void opened(time_point now) noexcept;
     /// It has failed. `status`: of the answer; 0: there was none. `floor`: the least to wait.
     void failed(error_code reason, int status, milliseconds floor, time_point now);
-    /// The connection is over. `reason`: as the session has it; `peer`: what the server's close frame said.
+    /// What the application does before an attempt has failed, which never is for good.
+    void hook_failed(error_code reason, time_point now);
+    /// The connection is over. `reason`: as the session has it; `peer`: what the server's close frame said. Throws what
+    /// the application's comes_back() throws, which is the end.
     void ended(error_code reason, ws::close_reason peer, time_point now);
 
     /// When the next attempt is due; `never`, unless waiting.
@@ -84,6 +87,8 @@ public:
     void close() noexcept;
     /// The end, at once.
     void give_up(error_code reason) noexcept;
+    /// Over: the application's `comes_back`, for the caller to destroy.
+    auto drop_rule() noexcept { return std::exchange(settings_.comes_back, {}); }
 
     // ---- looking ----
 
@@ -93,13 +98,14 @@ public:
     error_code reason() const noexcept { return reason_; }
     /// What the server's last close frame said; abnormal: there was none.
     ws::close_reason close_reason() const noexcept { return {close_code_, close_text_}; }
-    /// HTTP status of the last answer that was no 101; 0: there was none.
+    /// HTTP status of the last answer, if that was a refusal to shake hands; 0: it was none.
     int status() const noexcept { return status_; }
     /// Attempts and connections in a row that came to nothing.
     unsigned failures() const noexcept { return row_.failures(); }
     std::uint64_t connections() const noexcept { return connections_; }
 
 private:
+    bool asks_to_come_back(ws::close_reason peer);
     void decide(const reconnect_facts& facts, time_point now);
 
     ws_client_settings settings_;
@@ -129,8 +135,15 @@ inline void ws_client_session::opened(time_point now) noexcept {
 inline void ws_client_session::failed(error_code reason, int status, milliseconds floor, time_point now) {
     if (state_ != state::connecting) return;
     reason_ = reason;
-    status_ = status;
-    decide({.reason = reason, .status = status, .permanent = is_permanent(reason, status), .floor = floor}, now);
+    status_ = reason == error::handshake_rejected ? status : 0;
+    decide({.reason = reason, .status = status_, .permanent = is_permanent(reason, status), .floor = floor}, now);
+}
+
+inline void ws_client_session::hook_failed(error_code reason, time_point now) {
+    if (state_ != state::connecting) return;
+    reason_ = reason;
+    status_ = 0;
+    decide({.reason = reason}, now);
 }
 
 inline void ws_client_session::ended(error_code reason, ws::close_reason peer, time_point now) {
@@ -139,19 +152,32 @@ inline void ws_client_session::ended(error_code reason, ws::close_reason peer, t
     close_text_ = peer.text;
     queue_.disconnected();
     if (state_ == state::closing) return give_up(reason);
-    // A fault that our side has found says more than what the server said about it.
-    const bool told = !reason && peer.code != ws::close_code::abnormal;
+    // What the server has said stands, however the transport ended behind it: the code is that of "the first Close
+    // control frame received", RFC 6455 §7.1.5. A fault that our side has found says more.
+    const bool told = peer.code != ws::close_code::abnormal && !is_permanent(reason, 0);
     after_close next = what_follows(peer.code);
     if (told && settings_.comes_back) {
-        next = settings_.comes_back(peer.code, peer.text) ? after_close::come_back : after_close::futile;
+        const bool comes = asks_to_come_back(peer);
+        if (state_ != state::open) return give_up({});  // that has closed the client
+        next = comes ? after_close::come_back : after_close::futile;
         if (peer.code == ws::close_code::normal && next == after_close::futile) next = after_close::done;
     }
     if (told && next == after_close::done) return give_up({});
-    reason_ = reason ? reason : make_error_code(error::peer_closed);
-    const bool permanent = told ? next == after_close::futile : is_permanent(reason_, 0);
+    const bool futile = told && next == after_close::futile;
+    reason_ = reason && !futile ? reason : make_error_code(error::peer_closed);
+    const bool permanent = told ? futile : is_permanent(reason_, 0);
     // An open connection has lived, however short that was.
     const duration lived = std::max(now - opened_at_, duration{1});
     decide({.reason = reason_, .permanent = permanent, .lived = lived}, now);
+}
+
+inline bool ws_client_session::asks_to_come_back(ws::close_reason peer) {
+    try {
+        return settings_.comes_back(peer.code, peer.text);
+    } catch (...) {
+        give_up(error::closed);
+        throw;
+    }
 }
 
 inline void ws_client_session::decide(const reconnect_facts& facts, time_point now) {
