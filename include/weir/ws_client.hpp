@@ -140,9 +140,10 @@ public:
     /// Completes     with a message; empty: close() was called, or the server has closed with 1000
     /// Errors        why there will be no more: error::handshake_rejected, error::bad_upgrade_response,
     ///               error::bad_subprotocol, error::bad_extension, error::untrusted_server, error::bad_argument,
-    ///               error::no_tls; a fault of the server's (error::bad_utf8, ...), error::message_too_large;
-    ///               error::peer_closed after a close frame, see close_reason(); what the last attempt or connection
-    ///               ended with, if the reconnect policy has given up; error::already_receiving
+    ///               error::no_tls; error::not_connected after a close() by which messages were lost; a fault of the
+    ///               server's (error::bad_utf8, ...), error::message_too_large; error::peer_closed after a close frame,
+    ///               see close_reason(); what the last attempt or connection ended with, if the reconnect policy has
+    ///               given up; error::already_receiving
     /// Cancellation  total: no message is lost
     /// Lifetime      the message is valid until the next async_receive(), or the end of this handle, and in any case
     ///               while the handler runs
@@ -197,16 +198,19 @@ public:
     void retry_now() { core_->retry_now(); }
 
     /// Ends the client. If it is connected, what was sent is written, then a close frame, and the server has 5 s to
-    /// answer that; else what waits to be sent is lost. Errors: error::bad_argument for a code that may not be sent
-    /// (RFC 6455 §7.4), error::closed. The reason is cut at 123 bytes.
+    /// answer that. Else what waits to be sent is lost, and if there was anything, the client is over because of
+    /// error::not_connected: wait for on_open where it matters. Errors: error::bad_argument for a code that may not be
+    /// sent (RFC 6455 §7.4), error::closed. The reason is cut at 123 bytes.
     error close(ws::close_code code = ws::close_code::normal, std::string_view reason = {}) {
         return core_ ? core_->close(code, reason) : error::closed;
     }
 
     /// As close(), and waits for the end.
     /// Signature     void(error_code)
-    /// Completes     when the client is over: none, if it was not connected, or the server has answered
-    /// Errors        error::bad_argument; error::close_timed_out, or what else ended the connection; why the client is
+    /// Completes     when the client is over: none, if it was not connected and had nothing to send, or the server has
+    ///               answered
+    /// Errors        error::not_connected, and what was sent is lost; error::bad_argument; error::close_timed_out, or
+    /// what else ended the connection; why the client is
     ///               over, if it was already
     /// Cancellation  total: only the waiting ends
     template <class Token = default_token>

@@ -370,3 +370,20 @@ TEST_CASE("ws client session: what may be sent depends on the rule and the state
     CHECK(bounded.session.send("x") == error::refused);
     CHECK_FALSE(bounded.session.fits(0));
 }
+
+TEST_CASE("ws_client_session: closed without a connection, it says so if something is lost", "[session][ws_client]") {
+    const auto now = weir::time_point{} + std::chrono::hours{1};
+    weir::detail::ws_client_session idle{{}};
+    idle.close();
+    CHECK(idle.reason() == weir::error_code{});
+    weir::detail::ws_client_session busy{{}};
+    CHECK(busy.send(weir::ws::message_view{"precious"}) == weir::error::none);
+    busy.close();
+    CHECK(busy.is_closed());
+    CHECK(busy.reason() == weir::error::not_connected);
+    weir::detail::ws_client_session open{{}};
+    open.opened(now);
+    CHECK(open.send(weir::ws::message_view{"precious"}) == weir::error::none);
+    open.close();
+    CHECK_FALSE(open.is_closed());
+}

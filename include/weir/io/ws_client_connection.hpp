@@ -5,6 +5,7 @@
 
 #include <weir/config.hpp>
 #include <weir/error.hpp>
+#include <weir/http/grammar.hpp>
 #include <weir/http/url.hpp>
 #include <weir/io/attempt_hook.hpp>
 #include <weir/io/client_connection.hpp>
@@ -30,6 +31,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,6 +43,12 @@ struct ws_attempt {
     std::vector<std::pair<std::string, std::string>> fields{};
     std::vector<std::string> subprotocols{};
     unsigned failures = 0;  ///< attempts and connections in a row that came to nothing; to change it changes nothing
+
+    /// Sets a field, in place of those of that name.
+    void set(std::string_view name, std::string value) {
+        std::erase_if(fields, [&](const auto& field) { return http::equal_ignoring_case(field.first, name); });
+        fields.emplace_back(name, std::move(value));
+    }
 };
 
 namespace detail {

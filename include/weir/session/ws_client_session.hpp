@@ -83,7 +83,8 @@ public:
     bool fits(std::size_t size) const noexcept { return queue_.fits(size); }
     /// Why nothing can be sent at the moment; none: it can.
     error unusable() const noexcept;
-    /// Open: what is queued is to be written, and the connection closed. Else: the end.
+    /// Open: what is queued is to be written, and the connection closed. Else: the end, with error::not_connected if
+    /// something is lost by it.
     void close() noexcept;
     /// The end, at once.
     void give_up(error_code reason) noexcept;
@@ -222,7 +223,8 @@ inline error ws_client_session::send_first(ws::message_view message) {
 
 inline void ws_client_session::close() noexcept {
     if (state_ >= state::closing) return;
-    if (state_ != state::open) return give_up({});
+    const bool loses = state_ != state::open && queue_.messages() != 0;
+    if (state_ != state::open) return give_up(make_error_code(loses ? error::not_connected : error::none));
     state_ = state::closing;
 }
 
