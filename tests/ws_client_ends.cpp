@@ -323,7 +323,7 @@ TEST_CASE_METHOD(fixture, "ws_client: what waits for room learns why there will 
     SECTION("it is closed") {
         ws.close();
         until([&] { return has.sent.has_value(); });
-        CHECK(*has.sent == error::closed);
+        CHECK(*has.sent == error::not_connected);
     }
 }
 
