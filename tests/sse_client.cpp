@@ -627,7 +627,9 @@ TEST_CASE("SSE client: handlers that own the client are let go at its end", "[ss
     auto owned = std::make_shared<owner>();
     const std::weak_ptr<owner> watch = owned;
     bool closed = false;
-    owned->client.emplace(context, server.url(), at_once());
+    auto options = at_once();
+    options.before_attempt = [keep = owned](weir::sse_attempt&) {};
+    owned->client.emplace(context, server.url(), std::move(options));
     owned->client->handle_with({.on_event = [keep = owned](const sse_message&) {},
                                 .on_close = [keep = owned, &closed](error_code) { closed = true; }});
     owned.reset();
@@ -635,6 +637,33 @@ TEST_CASE("SSE client: handlers that own the client are let go at its end", "[ss
     context.restart();
     context.poll();
     CHECK(watch.expired());
+}
+
+TEST_CASE("SSE client: handlers and a hook that own the client go with the context, at any step", "[sse_client]") {
+    struct owner {
+        std::optional<sse_client> client;
+    };
+    for (int step = 0; step != 30; ++step) {
+        CAPTURE(step);
+        std::weak_ptr<owner> watch;
+        {
+            net::io_context context;
+            scripted_server server{context, {{script::send{head + "data: a\n\n"}, script::silence{}}}};
+            const auto owned = std::make_shared<owner>();
+            watch = owned;
+            auto options = at_once();
+            options.before_attempt = [keep = owned](weir::sse_attempt&) -> net::awaitable<void> {
+                co_await net::post(net::use_awaitable);
+            };
+            owned->client.emplace(context, server.url(), std::move(options));
+            owned->client->on_event([keep = owned](const sse_message&) {});
+            for (int i = 0; i != step; ++i) {
+                context.restart();
+                context.poll_one();
+            }
+        }
+        REQUIRE(watch.expired());
+    }
 }
 
 TEST_CASE("SSE client: events are asked for, or told, not both", "[sse_client]") {

@@ -80,7 +80,7 @@ struct sse_client_options {
     http::head_limits head_limits{};
 
     /// Called before each attempt: `void(sse_attempt&)`, or a coroutine. With sse_reconnect_to::final_url the attempt's
-    /// URL may be of another origin: look at it before you add a secret. Lives as long as the client.
+    /// URL may be of another origin: look at it before you add a secret. Let go at the end of the client.
     attempt_hook<sse_attempt> before_attempt{};
 };
 

@@ -142,7 +142,7 @@ private:
     executor_type executor_;
     loop& loop_;
     sse_client_session session_;
-    const sse_client_plan plan_;
+    sse_client_plan plan_;
     reference_count references_;
     handlers_ptr handlers_ = no_handlers();
     receiver receiver_;
@@ -203,9 +203,11 @@ inline void sse_client_core::close() {
 inline void sse_client_core::abandon() noexcept {
     const self_ptr self{this};
     finished_ = true;
+    session_.close();  // nothing is left to do for a handle that goes with the handlers
     receiver_.reset();
     demand_.reset();
-    const auto dropped = std::exchange(handlers_, no_handlers());
+    const auto handlers = std::exchange(handlers_, no_handlers());
+    const auto plan = std::exchange(plan_, {});
 }
 
 inline void sse_client_core::wake() {
@@ -363,8 +365,10 @@ inline void sse_client_core::finish(const std::exception_ptr& thrown) {
     disconnect();
     finished_ = true;
     complete(receiver_, reason_for_receiver(), received_event{});
+    // What the application has left here may own what owns this.
+    const auto last = std::exchange(handlers_, no_handlers());
+    const auto plan = std::exchange(plan_, {});
     if (thrown) std::rethrow_exception(thrown);
-    const auto last = std::exchange(handlers_, no_handlers());  // they may own what owns this
     if (last->on_close) last->on_close(session_.end_reason());
 }
 
