@@ -118,6 +118,7 @@ private:
     milliseconds time_left() const;
     net::awaitable<error_code> reach_answer();
     net::awaitable<void> read();
+    net::awaitable<void> read_more();
     net::awaitable<error_code> read_some();
     net::awaitable<void> sleep();
     net::awaitable<void> asked();
@@ -277,12 +278,20 @@ inline net::awaitable<error_code> sse_client_core::reach_answer() {
     co_return ec;
 }
 
-// One event, or what else a piece of the stream comes to.
+// As long as the stream is open. Between two events of one piece nothing is waited for but somebody who asks.
 inline net::awaitable<void> sse_client_core::read() {
-    co_await asked();
-    if (is_over()) co_return;
-    const step taken = session_.receive(unread_, loop_.now());
-    if (taken != step::need_more) co_return take(taken);
+    while (session_.current_state() == state::open) {
+        if (!is_asked()) co_await asked();
+        const step taken = session_.receive(unread_, loop_.now());
+        if (taken == step::need_more) {
+            co_await read_more();
+        } else {
+            take(taken);
+        }
+    }
+}
+
+inline net::awaitable<void> sse_client_core::read_more() {
     deadline limit{transport_->stream()};
     limit.set(plan_.read_timeout);
     const error_code ec = reason_of(co_await read_some(), limit, error::read_timed_out);
