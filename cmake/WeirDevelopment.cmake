@@ -26,15 +26,6 @@ if(WEIR_SANITIZE)
     target_link_options(weir_development INTERFACE ${sanitize})
 endif()
 
-# Options of those that are mostly Asio's templates: link weir::development_asio. Of the undefined behaviour sanitizer they
-# are spared what checks every pointer, which makes half their code; the address sanitizer finds what is behind most of it.
-add_library(weir_development_asio INTERFACE)
-add_library(weir::development_asio ALIAS weir_development_asio)
-target_link_libraries(weir_development_asio INTERFACE weir::development)
-if(WEIR_SANITIZE MATCHES undefined)
-    target_compile_options(weir_development_asio INTERFACE -fno-sanitize=null,alignment,object-size,vptr)
-endif()
-
 # ccache, where there is one: a second build from scratch costs seconds. Precompiled headers need its leave.
 find_program(WEIR_CCACHE ccache)
 mark_as_advanced(WEIR_CCACHE)

@@ -29,6 +29,12 @@ struct response_view {
     fields_view fields = {};
 };
 
+/// Whether another response follows on the same request: 101 is final, since another protocol follows it. RFC 9110 §15.2
+constexpr bool is_interim(int status) noexcept { return status / 100 == 1 && status != 101; }
+
+/// More of them than any server means to send.
+inline constexpr int max_interim_responses = 32;
+
 /// Parses one response head out of a growing buffer, in time linear in its size. Move-only, since the response refers
 /// to storage of the parser. Not thread-safe.
 ///

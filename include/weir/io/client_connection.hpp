@@ -68,35 +68,16 @@ inline net::awaitable<error_code> reach(client_stream& stream, const http::url& 
     co_return ec;
 }
 
-/// As many as no server means to send.
-inline constexpr int max_interim_answers = 32;
-
-/// 101 is followed by another protocol.
-constexpr bool is_interim(int status) noexcept { return status / 100 == 1 && status != 101; }
-
 /// Reads the proxy's answer. Nothing is to follow it: the servers that are meant here do not speak before they are
 /// asked.
 inline net::awaitable<error_code> read_tunnel_answer(client_stream& stream) {
-    using status = http::response_parser::status;
     http::response_parser parser;
     std::string received;
-    for (int interim = 0;;) {
-        const error_code ec = co_await read_more(stream, received);
-        if (ec) co_return ec;
-        auto parsed = parser.parse(received);
-        // "A client MUST be able to parse one or more 1xx responses received prior to a final response." RFC 9110 §15.2
-        while (parsed == status::complete && is_interim(parser.response().status)) {
-            if (++interim > max_interim_answers) co_return make_error_code(error::head_too_large);
-            received.erase(0, parser.head_size());
-            parser.reset();
-            parsed = parser.parse(received);
-        }
-        if (parsed == status::failed) co_return make_error_code(parser.error());
-        if (parsed == status::need_more) continue;
-        const error checked = http::check_connect_response(parser.response());
-        if (checked != error::none) co_return make_error_code(checked);
-        co_return make_error_code(received.size() == parser.head_size() ? error::none : error::proxy_refused);
-    }
+    const error_code ec = co_await read_response(stream, parser, received);
+    if (ec) co_return ec;
+    const error checked = http::check_connect_response(parser.response());
+    if (checked != error::none) co_return make_error_code(checked);
+    co_return make_error_code(received.size() == parser.head_size() ? error::none : error::proxy_refused);
 }
 
 inline net::awaitable<error_code> open_tunnel(client_stream& stream, const http::url& to, const http_proxy& proxy) {

@@ -26,7 +26,6 @@
 
 #include WEIR_ASIO(any_io_executor.hpp)
 #include WEIR_ASIO(awaitable.hpp)
-#include WEIR_ASIO(ip/tcp.hpp)
 
 #include <cstddef>
 #include <memory>
@@ -111,8 +110,7 @@ class ws_client_connection final : public ws_core<client_stream, ws_client_polic
 
 public:
     ws_client_connection(const net::any_io_executor& executor, std::shared_ptr<const ws_client_plan> plan)
-        : base(client_stream{net::ip::tcp::socket{executor}},
-               policy_set<ws_client_policies>{ws_client_policies{plan}}) {
+        : base(client_stream{executor}, policy_set<ws_client_policies>{ws_client_policies{plan}}) {
         this->limits(plan->limits);
     }
 

@@ -119,21 +119,8 @@ net::awaitable<error_code> shake_hands(Core& core, const client_opening& opening
     co_await net::async_write(core.stream(), net::buffer(request.text), token);
     http::response_parser parser;
     std::string received;
-    auto parsed = http::response_parser::status::need_more;
-    while (!ec && parsed == http::response_parser::status::need_more) {
-        ec = co_await read_more(core.stream(), received);
-        if (ec) break;
-        parsed = parser.parse(received);
-        // "A client MUST be able to parse one or more 1xx responses received prior to a final response." RFC 9110 §15.2
-        while (parsed == http::response_parser::status::complete && parser.response().status / 100 == 1 &&
-               parser.response().status != 101) {
-            received.erase(0, parser.head_size());
-            parser.reset();
-            parsed = parser.parse(received);
-        }
-    }
+    if (!ec) ec = co_await read_response(core.stream(), parser, received);
     if (ec) co_return ec;
-    if (parsed == http::response_parser::status::failed) co_return parser.error();
     const ws::connect_result result = opening.check(parser.response());
     if (status != nullptr) *status = result.status;
     if (result.error != error::none) co_return result.error;

@@ -58,8 +58,6 @@ public:
 private:
     enum class phase : std::uint8_t { head, judged, content };
 
-    static constexpr unsigned max_interim = 32;
-
     status next_head(std::string_view& in);
     status next_content(std::string_view& in);
     status fail(weir::error why) noexcept {
@@ -74,7 +72,7 @@ private:
     std::unique_ptr<http::content_decoder> decoder_;
     std::string_view encoded_, data_;
     weir::error error_ = weir::error::none;
-    unsigned interim_ = 0;
+    int interim_ = 0;
     phase phase_ = phase::head;
     bool begun_ = false;
 };
@@ -112,14 +110,12 @@ inline sse_exchange::status sse_exchange::next_head(std::string_view& in) {
         const bool whole = parsed == http::response_parser::status::complete;
         in.remove_prefix((whole ? parser_.head_size() : head_.size()) - before);
         if (!whole) continue;
-        const int code = response().status;
-        // "A client MUST be able to parse one or more 1xx responses received prior to a final response". 101 is final:
-        // another protocol follows, which nobody asked for. RFC 9110 §15.2
-        if (code >= 200 || code == 101) {
+        // "A client MUST be able to parse one or more 1xx responses received prior to a final response". RFC 9110 §15.2
+        if (!http::is_interim(response().status)) {
             phase_ = phase::judged;
             return status::head;
         }
-        if (++interim_ > max_interim) return fail(weir::error::head_too_large);
+        if (++interim_ > http::max_interim_responses) return fail(weir::error::head_too_large);
         parser_.reset();
         head_.clear();
     }
