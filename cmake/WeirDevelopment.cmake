@@ -1,15 +1,27 @@
-# How weir's own tests, examples, benchmarks and fuzz targets are compiled. Users of weir::weir see none of it.
+# How weir's own tests, examples, benchmarks and fuzz targets are compiled. Users see none of it.
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
     set(CMAKE_BUILD_TYPE Release)
 endif()
 set(CMAKE_CXX_EXTENSIONS OFF)
 
+# weir::with_asio: weir with the Asio that WEIR_USE_BOOST_ASIO chooses.
+set(with_asio weir::weir)
+if(WEIR_USE_BOOST_ASIO)
+    set(with_asio weir::boost)
+endif()
+if(NOT TARGET ${with_asio})
+    message(FATAL_ERROR "tests, examples and benchmarks need ${with_asio}, and its Asio was not found")
+endif()
+add_library(weir_with_asio INTERFACE)
+add_library(weir::with_asio ALIAS weir_with_asio)
+target_link_libraries(weir_with_asio INTERFACE ${with_asio})
+target_compile_definitions(weir_with_asio INTERFACE ASIO_NO_DEPRECATED BOOST_ASIO_NO_DEPRECATED)
+
 # Options of every program of weir's own: link weir::development.
 add_library(weir_development INTERFACE)
 add_library(weir::development ALIAS weir_development)
-target_link_libraries(weir_development INTERFACE weir::weir)
-target_compile_definitions(weir_development INTERFACE ASIO_NO_DEPRECATED)
+target_link_libraries(weir_development INTERFACE weir::with_asio)
 target_compile_options(
     weir_development
     INTERFACE
@@ -52,8 +64,8 @@ function(weir_add_headers_alone)
         list(APPEND sources "${source}")
     endforeach()
     add_library(weir_headers_alone OBJECT ${sources})
-    target_link_libraries(weir_headers_alone PRIVATE weir::weir weir::deflate weir::tls $<$<BOOL:${LINUX}>:weir::uring>)
-    target_compile_definitions(weir_headers_alone PRIVATE ASIO_NO_DEPRECATED ASIO_NO_TYPEID) # as -fno-rtti needs it
+    target_link_libraries(weir_headers_alone PRIVATE weir::with_asio weir::deflate weir::tls $<$<BOOL:${LINUX}>:weir::uring>)
+    target_compile_definitions(weir_headers_alone PRIVATE ASIO_NO_TYPEID BOOST_ASIO_NO_TYPEID) # as -fno-rtti needs it
     target_compile_options(
         weir_headers_alone
         PRIVATE -O0 -g0 -fno-rtti -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror

@@ -5,7 +5,7 @@ include(GNUInstallDirs)
 
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/weir")
 
-install(TARGETS weir EXPORT weirTargets FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(TARGETS weir_core EXPORT weirTargets FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT weirTargets NAMESPACE weir:: DESTINATION "${package_dir}")
 
 configure_package_config_file(
