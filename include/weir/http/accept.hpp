@@ -30,8 +30,9 @@ constexpr std::optional<int> parse_weight(std::string_view text) noexcept {
 struct media_range {
     std::string_view type;     ///< or "*"
     std::string_view subtype;  ///< or "*"
-    int weight = 1000;
+    int weight = 1000;         ///< in thousandths; 0: not acceptable
 
+    /// Whether a media type falls into this range.
     constexpr bool matches(std::string_view wanted_type, std::string_view wanted_subtype) const noexcept {
         return (type == "*" || equal_ignoring_case(type, wanted_type)) &&
                (subtype == "*" || equal_ignoring_case(subtype, wanted_subtype));

@@ -13,8 +13,8 @@ namespace weir::http {
 
 /// A host and a port, both as written; the port is empty when there is none.
 struct authority {
-    std::string_view host;
-    std::string_view port;
+    std::string_view host;  ///< a name or an address; one of IPv6 in brackets
+    std::string_view port;  ///< digits; empty: none was given
 };
 
 /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`. Empty optional: malformed.

@@ -17,18 +17,20 @@ namespace weir::http {
 /// What a body may cost. Zero = off.
 struct body_limits {
     std::uint64_t max_body_bytes = 1024 * 1024;  ///< off for a stream that may go on for ever
-    chunk_limits chunks = {};
+    chunk_limits chunks = {};                    ///< what chunked framing may cost beside the data
 };
 
 /// Yields a body piece by piece, without copying. A length beyond the limit fails at once, before a byte of it came,
 /// and a chunk at its size line; a body up to the end of the connection, at the first byte that is too many.
 class body_decoder {
 public:
+    /// Decodes one body, of the framing that its head has promised.
     constexpr explicit body_decoder(body_framing framing, body_limits limits = {}) noexcept
         : kind_{framing.kind}, max_body_bytes_{limits.max_body_bytes}, length_{framing.length}, chunks_{limits.chunks} {
         if (kind_ == body_kind::length) check_limit(framing.length);
     }
 
+    /// As of chunked_decoder.
     using status = chunked_decoder::status;
 
     /// Consumes from the front of `in`. `data`: data() is a piece of the body, call again; `complete`: the body is

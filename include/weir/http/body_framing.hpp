@@ -19,6 +19,7 @@
 
 namespace weir::http {
 
+/// By what a body's end is known.
 enum class body_kind : std::uint8_t {
     none,
     length,
@@ -28,16 +29,16 @@ enum class body_kind : std::uint8_t {
 
 /// How a body is delimited.
 struct body_framing {
-    body_kind kind = body_kind::none;
-    std::uint64_t length = 0;  ///< in bytes, of kind `length` only; never 0 there
+    body_kind kind = body_kind::none;  ///< by what its end is known
+    std::uint64_t length = 0;          ///< in bytes, of kind `length` only; never 0 there
 
     friend bool operator==(const body_framing&, const body_framing&) = default;
 };
 
 /// The framing of a body, or why it cannot be trusted.
 struct body_framing_result {
-    weir::error error = weir::error::none;
-    body_framing framing = {};
+    weir::error error = weir::error::none;  ///< none, or what is wrong
+    body_framing framing = {};              ///< without meaning after an error
 };
 
 /// Decides the framing of a request's body from its fields. RFC 9112 §6.3

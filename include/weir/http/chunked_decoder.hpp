@@ -22,15 +22,17 @@ namespace weir::http {
 struct chunk_limits {
     std::size_t max_extension_bytes = 4 * 1024;  ///< all chunk extensions of a body together
     std::size_t max_trailer_bytes = 8 * 1024;    ///< the trailer section, which is checked and dropped
-    std::size_t max_trailer_fields = 100;
+    std::size_t max_trailer_fields = 100;        ///< the lines of the trailer section
 };
 
 /// A state machine over the bytes of a chunked body; they may come in any pieces. Data is not copied.
 class chunked_decoder {
 public:
+    /// Decodes one body, from the first byte behind its head.
     constexpr explicit chunked_decoder(chunk_limits limits = {}) noexcept
         : limits_{limits}, trailer_{limits.max_trailer_fields} {}
 
+    /// What has come of it so far.
     enum class status { need_more, data, complete, failed };
 
     /// Consumes from the front of `in`. `data`: data() is a piece of the body, call again; `complete`: what is left in

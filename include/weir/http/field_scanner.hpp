@@ -30,6 +30,7 @@ public:
         return at;
     }
 
+    /// Whether the empty line that ends the fields has come.
     constexpr bool complete() const noexcept { return phase_ == phase::done; }
     /// bad_field or too_many_fields, once a byte was refused; nothing is scanned from then on.
     constexpr weir::error error() const noexcept { return error_; }

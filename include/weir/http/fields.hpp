@@ -17,8 +17,8 @@ namespace weir::http {
 
 /// One field line: a view of its name and of its value, without the white space around it.
 struct field_view {
-    std::string_view name;
-    std::string_view value;
+    std::string_view name;   ///< as it was written; compared in any case
+    std::string_view value;  ///< without white space around it
 
     friend bool operator==(const field_view&, const field_view&) = default;
 };
@@ -27,6 +27,7 @@ struct field_view {
 class fields_view {
 public:
     constexpr fields_view() noexcept = default;
+    /// Of lines that outlive this view.
     constexpr fields_view(std::span<const field_view> lines) noexcept : lines_{lines} {}
     /// From a vector, an array or any other contiguous range of field_view, which must outlive this view.
     template <class Range>
@@ -34,9 +35,13 @@ public:
                  !std::same_as<Range, std::span<const field_view>> && !std::same_as<Range, fields_view>)
     constexpr fields_view(const Range& lines) noexcept : lines_{lines} {}
 
+    /// The first line.
     constexpr auto begin() const noexcept { return lines_.begin(); }
+    /// Behind the last line.
     constexpr auto end() const noexcept { return lines_.end(); }
+    /// The number of lines.
     constexpr std::size_t size() const noexcept { return lines_.size(); }
+    /// Whether there is no line.
     constexpr bool empty() const noexcept { return lines_.empty(); }
 
     /// The value of the first line of that name, in any case; empty optional: there is none.
@@ -54,6 +59,7 @@ public:
         return total;
     }
 
+    /// Whether there is a line of that name.
     constexpr bool contains(std::string_view name) const noexcept { return find(name).has_value(); }
 
     /// Calls `visit(value)` for every line of that name, in order. `visit` may return bool: false stops.

@@ -63,6 +63,7 @@ constexpr bool is_visible_char(char c) noexcept { return detail::in_class(c, det
 /// A character that means itself in every part of a URI. RFC 3986 §2.3
 constexpr bool is_unreserved_char(char c) noexcept { return detail::in_class(c, detail::unreserved_class); }
 
+/// A decimal digit of ASCII.
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 /// Optional white space: a space or a tab. RFC 9110 §5.6.3
@@ -93,6 +94,7 @@ constexpr std::string_view trim_ows(std::string_view text) noexcept {
     return text;
 }
 
+/// A letter of ASCII in lower case; any other byte as it is.
 constexpr char to_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 /// Compares ASCII letters without case, everything else exactly: field names, tokens, host names.

@@ -17,9 +17,9 @@ namespace weir::http {
 
 /// What a request head may cost. Zero = off.
 struct head_limits {
-    std::size_t max_head_bytes = 16 * 1024;
-    std::size_t max_fields = 100;
-    std::size_t max_target_bytes = 8 * 1024;
+    std::size_t max_head_bytes = 16 * 1024;   ///< request line and fields, with their line ends
+    std::size_t max_fields = 100;             ///< field lines
+    std::size_t max_target_bytes = 8 * 1024;  ///< the request target alone
 };
 
 /// Scans a request head as it arrives: each byte once, and each fault at the byte that makes it one. Bare CR, bare LF,
@@ -27,8 +27,10 @@ struct head_limits {
 /// `token SP visible SP HTTP/d.d CRLF`.
 class head_scanner {
 public:
+    /// Scans one head.
     constexpr explicit head_scanner(head_limits limits = {}) noexcept : limits_{limits}, fields_{limits.max_fields} {}
 
+    /// What has come of it so far.
     enum class status { need_more, complete, failed };
 
     /// `received`: everything since the first byte of the head; call again with more appended; it may have moved.
@@ -42,9 +44,13 @@ public:
     constexpr std::size_t head_size() const noexcept { return scanned_; }
     /// Where the method begins: 2 after a leading empty line.
     constexpr std::size_t method_offset() const noexcept { return method_offset_; }
+    /// Where the target begins.
     constexpr std::size_t target_offset() const noexcept { return target_offset_; }
+    /// Bytes of the target.
     constexpr std::size_t target_size() const noexcept { return target_size_; }
+    /// Field lines so far.
     constexpr std::size_t field_count() const noexcept { return fields_.count(); }
+    /// The version that the request line names.
     constexpr http::version version() const noexcept { return version_; }
 
 private:

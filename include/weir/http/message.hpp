@@ -27,11 +27,13 @@ class request {
 public:
     request() : data_(std::make_shared<data>()) {}
 
+    /// Case-sensitive.
     std::string_view method() const noexcept { return data_->view.method; }
     /// As received: not decoded, with the query.
     std::string_view target() const noexcept { return data_->view.target; }
     /// Decoded, by decode_path().
     std::string_view path() const noexcept { return data_->path; }
+    /// The whole body; empty: there is none.
     std::string_view body() const noexcept { return data_->body; }
     /// The peer's address, as text; behind a proxy, the proxy's.
     std::string_view remote_address() const noexcept { return data_->remote_address; }
@@ -51,10 +53,12 @@ public:
     }
     /// A query parameter, decoded; empty optional: there is none, or it is malformed.
     std::optional<std::string> query(std::string_view name) const { return query_parameter(data_->view.query(), name); }
+    /// The value of a cookie, as it came; empty optional: there is none.
     std::optional<std::string_view> cookie(std::string_view name) const {
         return find_cookie(data_->view.fields, name);
     }
 
+    /// The head, as handshakes take it.
     const request_view& view() const noexcept { return data_->view; }
 
 private:
@@ -74,9 +78,12 @@ private:
 /// Puts a request together, for a server.
 class request_builder {
 public:
+    /// Begins an empty request, whose head is held to `limits`.
     explicit request_builder(head_limits limits = {}) { data().parser = request_parser{limits}; }
 
+    /// What reads the head.
     request_parser& parser() noexcept { return data().parser; }
+    /// Where the body is collected.
     std::string& body() noexcept { return data().body; }
 
     /// Keeps the head, of which `parser()` has reported that it is complete.
@@ -93,12 +100,15 @@ public:
         return error::none;
     }
 
+    /// Keeps what the route's pattern has found.
     void set_parameters(const std::vector<path_parameter>& parameters) {
         for (const auto& [name, value] : parameters) data().parameters.emplace_back(name, value);
     }
 
+    /// Says that it came by https.
     void set_secure(bool secure) noexcept { data().secure = secure; }
 
+    /// The request as it is so far.
     const request& get() const noexcept { return built_; }
 
 private:
@@ -109,9 +119,9 @@ private:
 
 /// What a handler answers. Content-Length, Connection and, for HEAD, the absence of a body are the server's business.
 struct response {
-    int status = 200;
-    std::string body{};
-    std::string content_type = "text/plain; charset=utf-8";
+    int status = 200;                                           ///< of HTTP
+    std::string body{};                                         ///< the text to send
+    std::string content_type = "text/plain; charset=utf-8";     ///< of the body
     std::vector<std::pair<std::string, std::string>> fields{};  ///< accepted by is_sendable(), none of those
 };
 

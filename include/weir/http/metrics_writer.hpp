@@ -26,6 +26,7 @@ namespace weir::http {
 /// The two formats that are asked for; they differ in a few letters.
 enum class metrics_format : std::uint8_t { openmetrics, prometheus };
 
+/// The Content-Type of such a text.
 constexpr std::string_view content_type(metrics_format format) noexcept {
     return format == metrics_format::openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
                                                  : "text/plain; version=0.0.4; charset=utf-8";
@@ -38,31 +39,34 @@ constexpr metrics_format accepted_metrics_format(const fields_view& fields) {
     return preferred ? metrics_format::openmetrics : metrics_format::prometheus;
 }
 
+/// What samples are: what only grows, what goes up and down, how values are spread.
 enum class metric_type : std::uint8_t { counter, gauge, histogram };
 
 /// What the samples of one name have in common. Names match [a-zA-Z_:][a-zA-Z0-9_:]*; each is written once.
 struct metric_family {
-    metric_type type;
-    std::string_view name;  ///< a counter's without the `_total` that its samples get
-    std::string_view help;
+    metric_type type;         ///< what its samples are
+    std::string_view name;    ///< a counter's without the `_total` that its samples get
+    std::string_view help;    ///< for humans; one line
     std::string_view unit{};  ///< "bytes", "seconds"; the name's last word then
 };
 
 /// A name matches [a-zA-Z_][a-zA-Z0-9_]*; a value is any text.
 struct metric_label {
-    std::string_view name, value;
+    std::string_view name, value;  ///< see above
 };
+/// A sample's labels, in the order in which they are written.
 using metric_labels = std::initializer_list<metric_label>;
 
 /// Values up to `le`, and above the bucket's before.
 struct metric_bucket {
     std::string_view le;  ///< a number as Prometheus writes it, "0.5" or "1e+06"; of the last one "+Inf"
-    std::uint64_t count;
+    std::uint64_t count;  ///< values in this bucket and in those before it
 };
 
 /// Writes family by family: first what it is, then its samples. Throws std::bad_alloc.
 class metrics_writer {
 public:
+    /// Begins a text of that format.
     explicit metrics_writer(metrics_format format = metrics_format::openmetrics) noexcept : format_(format) {}
 
     /// What is written until the next one belongs to this family.
@@ -82,6 +86,7 @@ public:
         family({metric_type::gauge, name, help});
         value({}, number);
     }
+    /// As gauge(), of what only grows.
     template <class Number>
     void counter(std::string_view name, std::string_view help, Number number) {
         family({metric_type::counter, name, help});

@@ -14,6 +14,7 @@
 
 namespace weir::http {
 
+/// Where a request says that it comes from.
 enum class origin_kind : std::uint8_t {
     absent,     ///< no Origin field: not a browser, or a browser's same-origin GET
     same_host,  ///< the host and port that the request is for

@@ -18,8 +18,8 @@ namespace weir::http {
 
 /// The next request. How many there may be in a row is the caller's to count.
 struct redirect {
-    weir::error error = weir::error::none;
-    url to = {};                ///< where it goes; without meaning after an error
+    weir::error error = weir::error::none;  ///< none, or what is wrong
+    url to = {};                            ///< where it goes; without meaning after an error
     bool to_get = false;        ///< with the method GET, without a body and without the fields that describe one
     bool cross_origin = false;  ///< to another origin: with fewer of the application's fields, see may_cross_origin()
 };

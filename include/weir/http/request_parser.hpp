@@ -25,10 +25,12 @@ namespace weir::http {
 /// storage of the parser. Not thread-safe.
 class request_parser {
 public:
+    /// Parses heads within those limits.
     explicit request_parser(head_limits limits = {}) noexcept : limits_{limits}, scanner_{limits} {}
     request_parser(request_parser&&) noexcept = default;
     request_parser& operator=(request_parser&&) noexcept = default;
 
+    /// What has come of it so far.
     enum class status { need_more, complete, failed };
 
     /// `received`: everything since the first byte of the head; call again with more appended; it may have moved.
@@ -46,7 +48,9 @@ public:
 
     /// How the body is delimited.
     body_framing body() const noexcept { return body_; }
+    /// See request_view.
     bool keep_alive() const { return request_.keep_alive(); }
+    /// See request_view.
     bool expects_continue() const { return request_.expects_continue(); }
 
     /// Makes ready for the next head of the connection; memory is kept.

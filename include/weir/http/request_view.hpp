@@ -12,14 +12,15 @@
 
 namespace weir::http {
 
+/// Of HTTP, as far as it matters here.
 enum class version : std::uint8_t { http_1_0, http_1_1, http_2 };
 
 /// A request head. Owns nothing: valid as long as the text and the field lines it refers to.
 struct request_view {
-    std::string_view method = {};  ///< case-sensitive
-    std::string_view target = {};  ///< as received: not decoded, with the query
-    http::version version = http::version::http_1_1;
-    fields_view fields = {};
+    std::string_view method = {};                     ///< case-sensitive
+    std::string_view target = {};                     ///< as received: not decoded, with the query
+    http::version version = http::version::http_1_1;  ///< of the request line
+    fields_view fields = {};                          ///< the field lines, in order
 
     /// The target's path, not decoded: "/" for an absolute target without one, "*" for OPTIONS of the whole server.
     constexpr std::string_view path() const noexcept;

@@ -23,13 +23,13 @@ struct client_request {
     std::string_view authority = {};  ///< host and port, as parse_url() yields them: the value of Host
     std::string_view target = "/";    ///< path and query
     fields_view fields = {};          ///< none of those that is_reserved_field() names
-    std::string_view body = {};
+    std::string_view body = {};       ///< empty: none
 };
 
 /// A request as bytes.
 struct request_text_result {
-    weir::error error = weir::error::none;
-    std::string text = {};  ///< empty after an error
+    weir::error error = weir::error::none;  ///< none, or what is wrong
+    std::string text = {};                  ///< empty after an error
 };
 
 /// Writes head and body. Host comes first, then the fields, in order; Content-Length is there when there is a body, or

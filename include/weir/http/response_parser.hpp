@@ -23,13 +23,14 @@ namespace weir::http {
 /// A response head by view, from this library's parser or from anyone else's. Owns nothing: valid as long as the text
 /// and the field lines it refers to.
 struct response_view {
-    int status = 0;                ///< 100 to 999; what is meant by those beyond 599 is not defined
-    std::string_view reason = {};  ///< for humans; may be empty
-    http::version version = http::version::http_1_1;
-    fields_view fields = {};
+    int status = 0;                                   ///< 100 to 999; what is meant by those beyond 599 is not defined
+    std::string_view reason = {};                     ///< for humans; may be empty
+    http::version version = http::version::http_1_1;  ///< of the status line
+    fields_view fields = {};                          ///< the field lines, in order
 };
 
-/// Whether another response follows on the same request: 101 is final, since another protocol follows it. RFC 9110 §15.2
+/// Whether another response follows on the same request: 101 is final, since another protocol follows it. RFC 9110
+/// §15.2
 constexpr bool is_interim(int status) noexcept { return status / 100 == 1 && status != 101; }
 
 /// More of them than any server means to send.
@@ -47,6 +48,7 @@ public:
     response_parser(response_parser&&) noexcept = default;
     response_parser& operator=(response_parser&&) noexcept = default;
 
+    /// What has come of it so far.
     enum class status { need_more, complete, failed };
 
     /// `received`: everything since the first byte of the head; call again with more appended; it may have moved.

@@ -39,6 +39,7 @@ public:
     /// before.
     [[nodiscard]] error add(std::string_view method, std::string_view pattern, T value);
 
+    /// What a look-up has found.
     struct match {
         weir::error error = weir::error::not_found;  ///< none, not_found or method_not_allowed
         const T* value = nullptr;                    ///< if none
@@ -49,6 +50,7 @@ public:
     /// Looks up a decoded path (see decode_path). GET routes answer HEAD too, unless one for HEAD is there.
     match find(std::string_view method, std::string_view path) const;
 
+    /// Whether no route has been added.
     bool empty() const noexcept { return routes_.empty(); }
 
 private:
