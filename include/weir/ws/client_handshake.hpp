@@ -37,8 +37,8 @@ struct connect_options {
 
 /// The head that asks for a WebSocket.
 struct upgrade_request_result {
-    weir::error error = weir::error::none;
-    std::string text;  ///< empty after an error
+    weir::error error = weir::error::none;  ///< none, or what is wrong
+    std::string text;                       ///< empty after an error
 };
 
 /// What a server's answer means.

@@ -46,13 +46,14 @@ constexpr bool may_be_sent(close_code code) noexcept {
 
 /// What a close frame says.
 struct close_reason {
-    close_code code = close_code::no_status;
+    close_code code = close_code::no_status;  ///< no_status: the frame has none
     std::string_view text{};  ///< for whoever looks for a fault: "not necessarily human readable". RFC 6455 §5.5.1
 };
 
+/// What was in a close frame, or what is wrong with it.
 struct close_result {
-    close_reason reason;  ///< only without an error
-    weir::error error = weir::error::none;
+    close_reason reason;                    ///< only without an error
+    weir::error error = weir::error::none;  ///< none, or what is wrong
 };
 
 /// Decodes the payload of a close frame; empty, it means no_status. The text is a view of the payload.
@@ -106,6 +107,7 @@ inline bytes_view encode_close(close_reason reason, std::span<std::byte, max_clo
 
 namespace weir {
 
+/// See ws::close_code.
 using ws_close_code = ws::close_code;
 
 /// The code that tells a peer of an error; total. RFC 6455 §7.4.1

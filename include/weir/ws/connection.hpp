@@ -28,6 +28,7 @@
 
 namespace weir::ws {
 
+/// What a connection may cost, and how long it waits.
 struct connection_options {
     /// Of a message that is not read in pieces, after inflation; 0: no limit. Beyond it the connection fails with 1009.
     std::size_t max_message_bytes = 1024 * 1024;
@@ -75,6 +76,7 @@ public:
 
     /// What is to be written, and nothing afterwards.
     std::string take_output();
+    /// Whether take_output() would return something.
     bool has_output() const noexcept { return aside_ && !aside_->output.empty(); }
 
     /// When on_time() has to be called; `never` if it has not.
@@ -86,12 +88,17 @@ public:
     /// Both close frames have gone their way, or the connection has failed and said so. A server closes the transport
     /// now; a client waits for that. RFC 6455 §7.1.1
     bool finished() const noexcept { return close_sent_ && (close_received_ || failure_ != error::none); }
+    /// Whether our close frame is on its way.
     bool close_sent() const noexcept { return close_sent_; }
+    /// Whether the peer's has come.
     bool close_received() const noexcept { return close_received_; }
     /// Why the connection failed; none: it has not.
     error failure() const noexcept { return failure_; }
+    /// Whether compression was agreed on.
     bool compresses() const noexcept { return codec_ != nullptr; }
+    /// Whether this side masks.
     bool is_client() const noexcept { return role_ == role::client; }
+    /// When the last byte came; at first, the time it began.
     time_point last_received() const noexcept { return last_received_; }
     /// When the last ping was sent; the clock's epoch: never.
     time_point last_ping() const noexcept { return last_ping_; }
@@ -110,7 +117,9 @@ public:
     message_codec* codec() const noexcept { return codec_.get(); }
     /// See message_codec.
     bool has_history() const noexcept { return codec_ && codec_->has_history(); }
+    /// See message_codec.
     void forget_history() noexcept { codec_->forget_history(); }
+    /// What reads the frames.
     reader& incoming() noexcept { return reader_; }
 
 private:

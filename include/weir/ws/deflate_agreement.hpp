@@ -7,6 +7,7 @@
 
 namespace weir::ws {
 
+/// Which side of a connection.
 enum class role : std::uint8_t { server, client };
 
 /// The four parameters of permessage-deflate, as they hold for both directions. RFC 7692 §7.1

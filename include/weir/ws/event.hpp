@@ -12,6 +12,7 @@
 
 namespace weir::ws {
 
+/// What has arrived.
 enum class event_kind : std::uint8_t {
     none,     ///< nothing more until more bytes come
     message,  ///< a whole message
@@ -24,11 +25,12 @@ enum class event_kind : std::uint8_t {
 
 /// One thing that has arrived.
 struct event {
-    event_kind what = event_kind::none;
-    message_view payload = {};
-    close_code code = close_code::no_status;
-    weir::error error = weir::error::none;
+    event_kind what = event_kind::none;       ///< says which of the others have a meaning
+    message_view payload = {};                ///< of a message, a piece, a ping or a pong, or the reason of a close
+    close_code code = close_code::no_status;  ///< of close
+    weir::error error = weir::error::none;    ///< of failed
 
+    /// Whether something has arrived.
     explicit operator bool() const noexcept { return what != event_kind::none; }
 };
 

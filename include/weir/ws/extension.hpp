@@ -15,7 +15,7 @@ namespace weir::ws {
 
 /// A parameter of an extension.
 struct extension_parameter {
-    std::string_view name;
+    std::string_view name;  ///< in any case
     /// Absent: the name stands alone. Otherwise a token, without quotes if it came in quotes; a backslash in it is not
     /// part of the token, but makes a quoted-pair with the character that follows.
     std::optional<std::string_view> value;
@@ -24,6 +24,7 @@ struct extension_parameter {
 /// One extension with its parameters. Owns nothing: valid as long as the field it was read from.
 class extension_view {
 public:
+    /// The extension's name.
     constexpr std::string_view name() const noexcept { return name_; }
 
     /// Calls `visit(const extension_parameter&)` for every parameter, in order. `visit` may return bool: false stops.

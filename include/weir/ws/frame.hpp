@@ -15,6 +15,7 @@
 
 namespace weir::ws {
 
+/// What a frame is. RFC 6455 §5.2.
 enum class opcode : std::uint8_t { continuation = 0x0, text = 0x1, binary = 0x2, close = 0x8, ping = 0x9, pong = 0xa };
 
 /// Whether the opcode is one of a control frame: "the most significant bit of the opcode is 1". RFC 6455 §5.5
@@ -23,11 +24,12 @@ constexpr bool is_control(opcode code) noexcept { return (static_cast<std::uint8
 /// RSV1 among the reserved bits. RFC 7692 §6
 inline constexpr std::uint8_t reserved_1 = 4;
 
+/// What stands before a frame's payload.
 struct frame_header {
-    bool fin = true;            ///< the message ends with this frame
-    std::uint8_t reserved = 0;  ///< RSV1, RSV2, RSV3: 4, 2, 1
-    opcode code = opcode::text;
-    bool masked = false;
+    bool fin = true;                 ///< the message ends with this frame
+    std::uint8_t reserved = 0;       ///< RSV1, RSV2, RSV3: 4, 2, 1
+    opcode code = opcode::text;      ///< what the payload is
+    bool masked = false;             ///< the payload is masked with `key`
     masking_key key{};               ///< if masked
     std::uint64_t payload_size = 0;  ///< below 2^63
 };
@@ -38,10 +40,11 @@ struct frame_rules {
     std::uint8_t allowed_reserved = 0;  ///< bits that an extension has given a meaning, on the first frame of a message
 };
 
+/// What decode_header() has found.
 struct header_result {
-    std::size_t consumed = 0;  ///< bytes of the header; 0 without an error: too short
-    frame_header header;       ///< only if `consumed` is not 0
-    weir::error error = weir::error::none;
+    std::size_t consumed = 0;               ///< bytes of the header; 0 without an error: too short
+    frame_header header;                    ///< only if `consumed` is not 0
+    weir::error error = weir::error::none;  ///< none, or what is wrong
 };
 
 /// Decodes one frame header from the front of `in`. Whether it may come after the frames before it is the caller's to
@@ -50,7 +53,7 @@ struct header_result {
 /// each as soon as the bytes that show it are there. RFC 6455 §5.2
 constexpr header_result decode_header(bytes_view in, frame_rules rules) noexcept;
 
-inline constexpr std::size_t max_header_size = 14;
+inline constexpr std::size_t max_header_size = 14;       ///< 2 bytes, a length of 8 and a masking key. RFC 6455 §5.2
 inline constexpr std::size_t max_control_payload = 125;  ///< RFC 6455 §5.5
 
 /// Bytes that write_header() writes.
@@ -61,10 +64,10 @@ constexpr char* write_header(char* out, const frame_header& header) noexcept;
 
 /// Encodes one frame. Holds a view of the payload, which must outlive it.
 struct frame_encoder {
-    opcode code = opcode::text;
-    bytes_view payload{};
-    bool fin = true;
-    std::uint8_t reserved = 0;
+    opcode code = opcode::text;        ///< what the payload is
+    bytes_view payload{};              ///< not masked yet
+    bool fin = true;                   ///< the message ends with this frame
+    std::uint8_t reserved = 0;         ///< RSV1, RSV2, RSV3: 4, 2, 1
     std::optional<masking_key> key{};  ///< masks the payload: as a client must, and a server must not. RFC 6455 §5.1
 
     /// Bytes on the wire, exactly.

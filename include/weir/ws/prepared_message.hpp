@@ -25,12 +25,14 @@ public:
         wire_ = std::move(wire);
     }
 
+    /// What is in it. Valid as long as a copy of this lives.
     message_view message() const noexcept { return {wire().substr(header_size_), binary_}; }
     /// The whole frame, unmasked.
     std::string_view wire() const noexcept { return *wire_; }
 
     /// As an encoder of its own.
     std::size_t size() const noexcept { return wire_->size(); }
+    /// Writes size() bytes, and returns the end.
     char* write(char* out) const noexcept { return out + wire_->copy(out, wire_->size()); }
 
 private:

@@ -14,6 +14,7 @@
 
 namespace weir::ws {
 
+/// What SHA-1 makes of a text.
 using sha1_digest = std::array<std::byte, 20>;
 
 /// The SHA-1 of a text. Written to be short: about as fast as the handshake needs it, no faster.
