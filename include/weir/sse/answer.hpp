@@ -18,6 +18,7 @@
 
 namespace weir::sse {
 
+/// What a client does after an answer.
 enum class answer_kind : std::uint8_t {
     stream,    ///< what follows is an event stream
     redirect,  ///< the same question is to be asked elsewhere: see http::follow_redirect()
@@ -27,7 +28,7 @@ enum class answer_kind : std::uint8_t {
 
 /// What an answer means.
 struct answer {
-    answer_kind kind = answer_kind::stream;
+    answer_kind kind = answer_kind::stream;  ///< what the client does next
     /// Of a refusal unexpected_status or not_event_stream; of stop stop_requested.
     weir::error error = weir::error::none;
 };

@@ -19,17 +19,17 @@ namespace weir::sse {
 
 /// What a client asks for. Owns nothing.
 struct client_request {
-    std::string_view method = {};   ///< empty: GET, or POST where there is a body
-    http::fields_view fields = {};  ///< one with the name of a default, Accept say, replaces it
-    std::string_view body = {};
+    std::string_view method = {};         ///< empty: GET, or POST where there is a body
+    http::fields_view fields = {};        ///< one with the name of a default, Accept say, replaces it
+    std::string_view body = {};           ///< empty: none
     std::string_view last_event_id = {};  ///< empty: none
     std::string_view coding = {};         ///< the content coding that the client understands; empty: none
 };
 
 /// A request as bytes.
 struct client_request_result {
-    weir::error error = weir::error::none;
-    std::string text = {};  ///< empty after an error
+    weir::error error = weir::error::none;  ///< none, or what is wrong
+    std::string text = {};                  ///< empty after an error
     /// There is an id, and it could not go along: it is longer than max_sent_last_event_id, or has a control character.
     bool last_event_id_left_out = false;
 };

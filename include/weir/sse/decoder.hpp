@@ -38,12 +38,14 @@ struct decoded_event {
 /// their size, nothing is allocated. Linear in the input, however it is cut.
 class decoder {
 public:
+    /// What next() has come to.
     enum class status : std::uint8_t {
         need_more,  ///< the input is used up
         event,      ///< event() is the next one
         failed,     ///< a limit was exceeded: see error(); stays so until restart()
     };
 
+    /// Begins where a client is that has `initial_last_event_id` as its last event id.
     explicit decoder(decoder_limits limits = {}, std::string_view initial_last_event_id = {});
 
     /// Takes bytes off the front of `in` until an event is complete or `in` is empty. What the stream left unfinished

@@ -36,6 +36,7 @@ concept block_encoder = requires(const T& encoder, char* out) {
 /// `data:` is always written, since clients do not dispatch a block without it.
 class encoder {
 public:
+    /// Measures the event.
     encoder(const sse_event& event, framing frame) noexcept;
 
     /// Bytes on the wire, exactly.
@@ -59,6 +60,7 @@ private:
 /// text, which may be any bytes.
 class comment_encoder {
 public:
+    /// Measures the comment.
     comment_encoder(std::string_view text, framing frame) noexcept;
 
     /// Bytes on the wire, exactly.
@@ -75,6 +77,7 @@ private:
 /// Encodes a reconnection time on its own: no event comes of it. Negative counts as zero.
 class retry_encoder {
 public:
+    /// Measures the block.
     retry_encoder(milliseconds retry, framing frame) noexcept;
 
     /// Bytes on the wire, exactly.
@@ -91,6 +94,7 @@ private:
 /// text. WHATWG HTML, server-sent events, "dispatch the event": the id is set before data is asked for
 class id_encoder {
 public:
+    /// Measures the block.
     id_encoder(event_id id, framing frame) noexcept : id_{id}, framing_{frame} {}
 
     /// Bytes on the wire, exactly.

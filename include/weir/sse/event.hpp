@@ -74,7 +74,9 @@ public:
         return name;
     }
 
+    /// As it was given.
     constexpr std::string_view text() const noexcept { return text_; }
+    /// Whether there is no name, and clients see "message".
     constexpr bool empty() const noexcept { return text_.empty(); }
 
 private:
@@ -93,6 +95,7 @@ public:
     /// Text of any other origin goes through parse(): the parameter's name is the compiler's message.
     template <detail::text_but_no_literal Text>
     event_id(const Text& use_event_id_parse) = delete;
+    /// A number, written in decimal.
     constexpr explicit event_id(std::uint64_t n) noexcept : value_{n}, kind_{kind::number} {}
 
     /// From text of any origin. Empty result: it has CR, LF or NUL.
@@ -101,6 +104,7 @@ public:
         return event_id{text};
     }
 
+    /// Whether there is an id; false: absent.
     constexpr bool has_value() const noexcept { return kind_ != kind::absent; }
     /// The id as a number; empty unless the whole text is decimal digits and fits.
     std::optional<std::uint64_t> number() const noexcept;

@@ -30,7 +30,7 @@ namespace weir::sse {
 struct accept_options {
     /// Methods answered with a stream. HEAD goes with GET, and OPTIONS is always answered.
     bool get = true;
-    bool post = false;
+    bool post = false;  ///< see above
 
     /// Origins whose pages may read the stream, as browsers send them: "https://app.example". Compared exactly. With a
     /// list, other origins are refused, except the request's own host. Without one, a GET from elsewhere is answered
