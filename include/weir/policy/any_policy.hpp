@@ -21,11 +21,14 @@ namespace weir {
 /// Any backpressure policy, by value. Throws std::bad_alloc when it is made, never when it decides.
 class any_backpressure {
 public:
+    /// Any such policy, which is copied or moved in.
     template <backpressure_policy Policy>
         requires(!std::same_as<Policy, any_backpressure>)
     any_backpressure(Policy policy) : by_key_(conflates_by_key(policy)), decide_(std::move(policy)) {}
 
+    /// As the policy has it.
     bool by_key() const noexcept { return by_key_; }
+    /// The decision.
     admission operator()(const outbox_facts& facts) const noexcept { return decide_(facts); }
 
 private:
@@ -36,10 +39,12 @@ private:
 /// Any heartbeat policy, by value. Throws std::bad_alloc when it is made, never when it decides.
 class any_heartbeat {
 public:
+    /// Any such policy, which is copied or moved in.
     template <heartbeat_policy Policy>
         requires(!std::same_as<Policy, any_heartbeat>)
     any_heartbeat(Policy policy) : decide_(std::move(policy)) {}
 
+    /// The decision.
     heartbeat_decision operator()(const liveness& facts) const noexcept { return decide_(facts); }
 
 private:
@@ -49,10 +54,12 @@ private:
 /// Any lag policy, by value. Throws std::bad_alloc when it is made, never when it decides.
 class any_lag {
 public:
+    /// Any such policy, which is copied or moved in.
     template <lag_policy Policy>
         requires(!std::same_as<Policy, any_lag>)
     any_lag(Policy policy) : decide_(std::move(policy)) {}
 
+    /// The decision.
     lag_decision operator()(const lag_facts& facts) const noexcept { return decide_(facts); }
 
 private:
@@ -62,11 +69,14 @@ private:
 /// Any message framing policy, shared by copies. Throws std::bad_alloc when it is made.
 class any_message_framing {
 public:
+    /// Any such policy, which is copied or moved in.
     template <message_framing_policy Policy>
         requires(!std::same_as<Policy, any_message_framing>)
     any_message_framing(Policy policy) : policy_(std::make_shared<const holder<Policy>>(std::move(policy))) {}
 
+    /// What the policy negotiates.
     const ws::deflate_options* deflate() const noexcept { return policy_->deflate(); }
+    /// The policy's codec.
     std::unique_ptr<ws::message_codec> make_codec(ws::role self, const ws::deflate_agreement& agreed) const {
         return policy_->make_codec(self, agreed);
     }
@@ -96,12 +106,14 @@ private:
 class any_observer {
 public:
     any_observer() = default;  ///< nobody watches
+    /// Any such policy, which is copied or moved in.
     template <observer_policy Policy>
         requires(!std::same_as<Policy, any_observer>)
     any_observer(Policy policy) : policy_(std::make_shared<holder<Policy>>(std::move(policy))) {}
 
     /// Somebody watches.
     explicit operator bool() const noexcept { return policy_ != nullptr; }
+    /// Tells the observer, if there is one.
     template <observation Observation>
     void operator()(const Observation& what) const noexcept {
         if (policy_) policy_->observe(what);

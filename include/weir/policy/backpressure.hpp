@@ -22,6 +22,7 @@ struct outbox_facts {
     bool same_key_waiting = false;   ///< an unsent message with the offered message's key
     bool blocked = false;            ///< the transport takes no more at the moment: the reader is behind
 
+    /// Nothing is offered: what waits is looked through.
     constexpr bool reviewing() const noexcept { return incoming_bytes == 0; }
 };
 
@@ -46,8 +47,8 @@ concept backpressure_policy = requires(const Policy& policy, const outbox_facts&
 /// The bounds every stock policy has. Zero: not bounded. An empty outbox takes one message of any size, so that no
 /// message waits for room that can never be there.
 struct outbox_bounds {
-    std::size_t bytes, messages;
-    milliseconds age;
+    std::size_t bytes, messages;  ///< of what waits, the offered message included
+    milliseconds age;             ///< of the oldest that waits
 
     /// A message has waited longer than allowed.
     constexpr bool outdated(const outbox_facts& f) const noexcept {
@@ -61,15 +62,17 @@ struct outbox_bounds {
     }
 };
 
+/// What may wait in an outbox, in bytes, unless a policy says otherwise.
 inline constexpr std::size_t default_outbox_bytes = 1024 * 1024;
-inline constexpr std::size_t default_outbox_messages = 1000;
+inline constexpr std::size_t default_outbox_messages = 1000;  ///< And in messages.
 
 /// Says no: both `send` and `async_send` fail with error::refused while the outbox is full.
 struct refuse {
-    std::size_t max_bytes = default_outbox_bytes;
-    std::size_t max_messages = default_outbox_messages;
-    milliseconds max_age{};
+    std::size_t max_bytes = default_outbox_bytes;        ///< waiting, the offered message included; 0: no bound
+    std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
+    milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
 
+    /// The decision.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         if (f.reviewing()) return admission::accept;
         return outbox_bounds{max_bytes, max_messages, max_age}.full(f) ? admission::refuse : admission::accept;
@@ -78,10 +81,11 @@ struct refuse {
 
 /// The default: `send` is refused and says so, `async_send` completes once there is room.
 struct wait {
-    std::size_t max_bytes = default_outbox_bytes;
-    std::size_t max_messages = default_outbox_messages;
-    milliseconds max_age{};
+    std::size_t max_bytes = default_outbox_bytes;        ///< waiting, the offered message included; 0: no bound
+    std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
+    milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
 
+    /// The decision.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         if (f.reviewing()) return admission::accept;
         return outbox_bounds{max_bytes, max_messages, max_age}.full(f) ? admission::wait : admission::accept;
@@ -90,10 +94,11 @@ struct wait {
 
 /// Makes room by dropping the oldest unsent messages; those older than max_age are never sent.
 struct drop_oldest {
-    std::size_t max_bytes = default_outbox_bytes;
-    std::size_t max_messages = default_outbox_messages;
-    milliseconds max_age{};
+    std::size_t max_bytes = default_outbox_bytes;        ///< waiting, the offered message included; 0: no bound
+    std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
+    milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
 
+    /// The decision.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         const outbox_bounds bounds{max_bytes, max_messages, max_age};
         const bool drop = f.reviewing() ? bounds.outdated(f) : bounds.full(f);
@@ -103,10 +108,11 @@ struct drop_oldest {
 
 /// Keeps what waits and drops what is offered.
 struct drop_newest {
-    std::size_t max_bytes = default_outbox_bytes;
-    std::size_t max_messages = default_outbox_messages;
-    milliseconds max_age{};
+    std::size_t max_bytes = default_outbox_bytes;        ///< waiting, the offered message included; 0: no bound
+    std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
+    milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
 
+    /// The decision.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         if (f.reviewing()) return admission::accept;
         return outbox_bounds{max_bytes, max_messages, max_age}.full(f) ? admission::drop_newest : admission::accept;
@@ -116,12 +122,13 @@ struct drop_newest {
 /// Once the reader is behind, a newer message takes the place of the unsent ones with the same key (an event's `key`,
 /// else its name). A reader that keeps up sees every message. Past the bounds the oldest go.
 struct keep_latest {
-    static constexpr bool by_key = true;
+    static constexpr bool by_key = true;  ///< Messages remember their keys.
 
-    std::size_t max_bytes = default_outbox_bytes;
-    std::size_t max_messages = default_outbox_messages;
-    milliseconds max_age{};
+    std::size_t max_bytes = default_outbox_bytes;        ///< waiting, the offered message included; 0: no bound
+    std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
+    milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
 
+    /// The decision.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         const outbox_bounds bounds{max_bytes, max_messages, max_age};
         if (f.reviewing()) return bounds.outdated(f) ? admission::drop_oldest : admission::accept;
@@ -132,10 +139,11 @@ struct keep_latest {
 
 /// Ends the session of a reader that is too far behind.
 struct close_slow {
-    std::size_t max_bytes = default_outbox_bytes;
-    std::size_t max_messages = default_outbox_messages;
-    milliseconds max_age{};
+    std::size_t max_bytes = default_outbox_bytes;        ///< waiting, the offered message included; 0: no bound
+    std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
+    milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
 
+    /// The decision.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         const outbox_bounds bounds{max_bytes, max_messages, max_age};
         const bool close = f.reviewing() ? bounds.outdated(f) : bounds.full(f);

@@ -15,7 +15,7 @@ namespace weir {
 
 /// What a heartbeat policy decides on.
 struct liveness {
-    time_point now;
+    time_point now;                ///< the time of asking
     time_point last_sent;          ///< bytes accepted by the transport, or the session's start
     time_point last_received;      ///< bytes from the peer, or the session's start; last_sent where peers only listen
     time_point last_asked{};       ///< the first heartbeat of those that the peer has still to answer; if it has
@@ -26,13 +26,14 @@ struct liveness {
 
 /// Ask again then; `never` is allowed, the past means soon.
 struct wait_until {
-    time_point at;
+    time_point at;  ///< when to ask again
 };
 /// Speak now: an SSE comment, a WebSocket ping.
 struct beat {};
 /// The peer is gone: end the session with error::unresponsive.
 struct give_up {};
 
+/// What a heartbeat policy answers.
 using heartbeat_decision = std::variant<wait_until, beat, give_up>;
 
 /// A pure decision about silence. Asked when a session starts and whenever the time it named has come.
@@ -45,8 +46,9 @@ concept heartbeat_policy = requires(const Policy& policy, const liveness& facts)
 /// The default of 15 s clears every proxy's idle limit known to us. Source: WHATWG HTML, server-sent events, authoring
 /// notes
 struct comment_every {
-    milliseconds interval{15'000};
+    milliseconds interval{15'000};  ///< of silence; 0: never
 
+    /// The decision.
     constexpr heartbeat_decision operator()(const liveness& s) const noexcept {
         if (interval <= interval.zero()) return wait_until{never};
         const duration jitter = duration{interval} / 2560 * s.salt;
@@ -63,9 +65,10 @@ struct comment_every {
 /// no pong. While bytes wait to be written the pong may be behind them, and whether they move is the stall policy's
 /// question. Zero `interval`: never a ping; zero `patience`: never given up. RFC 6455 §5.5.2
 struct ping_every {
-    milliseconds interval{30'000};
-    milliseconds patience{10'000};
+    milliseconds interval{30'000};  ///< of silence; 0: never
+    milliseconds patience{10'000};  ///< for an answer; 0: for ever
 
+    /// The decision.
     constexpr heartbeat_decision operator()(const liveness& s) const noexcept {
         if (interval <= interval.zero()) return wait_until{never};
         const duration jitter = duration{interval} / 2560 * s.salt;
@@ -89,6 +92,7 @@ struct ping_every {
 
 /// Silence is fine.
 struct no_heartbeat {
+    /// The decision.
     constexpr heartbeat_decision operator()(const liveness&) const noexcept { return wait_until{never}; }
 };
 

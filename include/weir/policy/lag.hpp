@@ -51,14 +51,16 @@ concept lag_policy = requires(const Policy& policy, const lag_facts& facts) {
 /// The bounds every stock policy has. Zero: not bounded. For a message of low priority they are half as wide, rounded
 /// up. A message that is the only one waiting is within those on messages and bytes, whatever its size.
 struct lag_bounds {
-    std::size_t messages, bytes;
-    milliseconds age;
+    std::size_t messages, bytes;  ///< from the cursor to the newest
+    milliseconds age;             ///< of the message at the cursor
 
+    /// Whether one of the bounds is passed.
     constexpr bool exceeded(const lag_facts& f) const noexcept {
         const bool too_old = age > age.zero() && std::chrono::ceil<milliseconds>(f.age) > age;
         if (too_old || f.messages <= 1) return too_old;
         return (messages != 0 && f.messages > messages) || (bytes != 0 && f.bytes > bytes);
     }
+    /// As exceeded(), with half as much room for a message of low priority.
     constexpr bool exceeded_for_priority(const lag_facts& f) const noexcept {
         return f.priority == priority::low ? halved().exceeded(f) : exceeded(f);
     }
@@ -66,15 +68,17 @@ struct lag_bounds {
     constexpr lag_bounds halved() const noexcept { return {messages - messages / 2, bytes - bytes / 2, age - age / 2}; }
 };
 
+/// How far a subscriber may be behind, in messages, unless a policy says otherwise.
 inline constexpr std::size_t default_lag_messages = 1000;
-inline constexpr std::size_t default_lag_bytes = 1024 * 1024;
+inline constexpr std::size_t default_lag_bytes = 1024 * 1024;  ///< And in bytes.
 
 /// The default: beyond the bounds the oldest messages are skipped, until the rest is within them.
 struct skip_oldest {
-    std::size_t max_messages = default_lag_messages;
-    std::size_t max_bytes = default_lag_bytes;
-    milliseconds max_age{};
+    std::size_t max_messages = default_lag_messages;  ///< behind the newest; 0: no bound
+    std::size_t max_bytes = default_lag_bytes;        ///< behind the newest; 0: no bound
+    milliseconds max_age{};                           ///< since it was published; 0: no bound
 
+    /// The decision.
     constexpr lag_decision operator()(const lag_facts& f) const noexcept {
         if (f.priority == priority::high) return lag_decision::keep;
         const lag_bounds bounds{max_messages, max_bytes, max_age};
@@ -85,10 +89,11 @@ struct skip_oldest {
 /// Beyond the bounds everything but the newest message is skipped, and what is of high priority. One of low priority
 /// that is beyond its own bounds takes no others with it.
 struct skip_to_newest {
-    std::size_t max_messages = default_lag_messages;
-    std::size_t max_bytes = default_lag_bytes;
-    milliseconds max_age{};
+    std::size_t max_messages = default_lag_messages;  ///< behind the newest; 0: no bound
+    std::size_t max_bytes = default_lag_bytes;        ///< behind the newest; 0: no bound
+    milliseconds max_age{};                           ///< since it was published; 0: no bound
 
+    /// The decision.
     constexpr lag_decision operator()(const lag_facts& f) const noexcept {
         if (f.priority == priority::high || f.messages <= 1) return lag_decision::keep;
         const lag_bounds bounds{max_messages, max_bytes, max_age};
@@ -100,10 +105,11 @@ struct skip_to_newest {
 /// Beyond the bounds every message is skipped for which there is a newer one of its topic with its key. Messages
 /// without a key are all sent, as long as the history has them.
 struct skip_to_latest {
-    std::size_t max_messages = default_lag_messages;
-    std::size_t max_bytes = default_lag_bytes;
-    milliseconds max_age{};
+    std::size_t max_messages = default_lag_messages;  ///< behind the newest; 0: no bound
+    std::size_t max_bytes = default_lag_bytes;        ///< behind the newest; 0: no bound
+    milliseconds max_age{};                           ///< since it was published; 0: no bound
 
+    /// The decision.
     constexpr lag_decision operator()(const lag_facts& f) const noexcept {
         if (f.priority == priority::high || !f.superseded) return lag_decision::keep;
         const lag_bounds bounds{max_messages, max_bytes, max_age};
@@ -113,10 +119,11 @@ struct skip_to_latest {
 
 /// Beyond the bounds the session ends: who stays has missed nothing. Priorities make no difference.
 struct close_lagging {
-    std::size_t max_messages = default_lag_messages;
-    std::size_t max_bytes = default_lag_bytes;
-    milliseconds max_age{};
+    std::size_t max_messages = default_lag_messages;  ///< behind the newest; 0: no bound
+    std::size_t max_bytes = default_lag_bytes;        ///< behind the newest; 0: no bound
+    milliseconds max_age{};                           ///< since it was published; 0: no bound
 
+    /// The decision.
     constexpr lag_decision operator()(const lag_facts& f) const noexcept {
         const lag_bounds bounds{max_messages, max_bytes, max_age};
         return bounds.exceeded(f) ? lag_decision::close : lag_decision::keep;

@@ -21,7 +21,9 @@ concept message_framing_policy = requires(const Policy& policy, ws::role self, c
 
 /// Nothing is compressed, and nothing of the kind is negotiated.
 struct plain_frames {
+    /// Nothing is to be negotiated.
     const ws::deflate_options* deflate() const noexcept { return nullptr; }
+    /// There is no codec.
     std::unique_ptr<ws::message_codec> make_codec(ws::role, const ws::deflate_agreement&) const { return nullptr; }
 };
 

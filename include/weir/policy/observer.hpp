@@ -25,11 +25,19 @@ enum class drop_reason : std::uint8_t {
 
 /// Messages not sent, by reason.
 struct drop_counts {
-    std::uint32_t oldest = 0, newest = 0, replaced = 0, outdated = 0, unsent = 0, lagging = 0, expired = 0;
+    std::uint32_t oldest = 0;    ///< made room for newer ones
+    std::uint32_t newest = 0;    ///< found no room
+    std::uint32_t replaced = 0;  ///< a newer message with its key came
+    std::uint32_t outdated = 0;  ///< waited longer than max_age
+    std::uint32_t unsent = 0;    ///< still waiting when the session ended
+    std::uint32_t lagging = 0;   ///< left out by a hub's lag policy
+    std::uint32_t expired = 0;   ///< their time to live was over
 
+    /// All of them.
     constexpr std::uint64_t total() const noexcept {
         return std::uint64_t{oldest} + newest + replaced + outdated + unsent + lagging + expired;
     }
+    /// Counts `n` more.
     constexpr void add(drop_reason reason, std::uint32_t n) noexcept {
         switch (reason) {
             case drop_reason::oldest: oldest += n; break;
@@ -46,34 +54,37 @@ struct drop_counts {
 // ---- what is observed, in the order of a session's life ----
 
 struct session_opened {};
+/// Messages have come.
 struct messages_received {
     std::size_t messages;  ///< whole ones, or the last pieces of those that are read in pieces
     std::size_t bytes;     ///< of the wire: framing, control frames, and parts of messages that go on
 };
+/// The transport has taken something.
 struct messages_written {
     std::size_t messages;  ///< wholly accepted by the transport
-    std::size_t bytes;
+    std::size_t bytes;     ///< of the wire: framing, the head and heartbeats included
 };
 /// The transport takes no more for the moment, and something is left.
 struct session_blocked {
-    std::size_t queued_messages;
-    std::size_t queued_bytes;  ///< with what the transport has accepted and not passed on
+    std::size_t queued_messages;  ///< waiting to be written
+    std::size_t queued_bytes;     ///< with what the transport has accepted and not passed on
 };
 /// A hub's subscriber, whose transport takes more again, was behind by this much.
 struct subscriber_lagged {
-    std::size_t messages;
-    std::size_t bytes;
-    duration age;  ///< of the oldest of them
+    std::size_t messages;  ///< from its cursor to the newest
+    std::size_t bytes;     ///< of the wire: framing, the head and heartbeats included
+    duration age;          ///< of the oldest of them
 };
+/// Messages will not be sent.
 struct messages_dropped {
-    drop_reason reason;
-    std::size_t messages;
+    drop_reason reason;    ///< why
+    std::size_t messages;  ///< how many
 };
 struct message_refused {};
 struct heartbeat_sent {};
 /// Nothing follows. error::unresponsive: the heartbeats were not answered.
 struct session_closed {
-    error_code reason;
+    error_code reason;  ///< none: in good order
 };
 
 /// One of the above.
@@ -101,6 +112,7 @@ concept observer_policy = requires(Policy& observer) {
 
 /// Nobody watches.
 struct no_observer {
+    /// Does nothing.
     template <class Observation>
     constexpr void operator()(const Observation&) const noexcept {}
 };

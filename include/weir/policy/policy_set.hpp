@@ -84,8 +84,10 @@ class policy_set {
     static_assert(detail::count_of<detail::is_observer, Policies...> <= 1, "two observers");
 
 public:
+    /// Of policies in any order, at most one of each kind.
     explicit policy_set(Policies... policies) : given_(std::move(policies)...) {}
 
+    /// The one given, or wait.
     decltype(auto) backpressure() const noexcept { return pick<detail::is_backpressure, wait>(given_); }
     /// Whether messages must remember their keys for the backpressure policy.
     bool by_key() const noexcept { return conflates_by_key(backpressure()); }
@@ -94,9 +96,13 @@ public:
     decltype(auto) heartbeat() const noexcept {
         return pick<detail::is_heartbeat, Default>(given_);
     }
+    /// The one given, or stall_after.
     decltype(auto) stall() const noexcept { return pick<detail::is_stall, stall_after>(given_); }
+    /// The one given, or chunk_framing.
     decltype(auto) framing() const noexcept { return pick<detail::is_framing, chunk_framing>(given_); }
+    /// The one given, or plain_frames.
     decltype(auto) message_framing() const noexcept { return pick<detail::is_message_framing, plain_frames>(given_); }
+    /// The one given, or no_observer.
     decltype(auto) observer() noexcept { return pick<detail::is_observer, no_observer>(given_); }
 
 private:

@@ -32,7 +32,7 @@ struct reconnect_facts {
 
 /// Try again after `delay`.
 struct retry_in {
-    duration delay;
+    duration delay;  ///< from now on
     /// This failure counts as the first of a new row. Nothing else ends a row: a policy that counts has to say so after
     /// a connection that was open for long enough.
     bool starts_over = false;
@@ -75,6 +75,7 @@ struct exponential_backoff {
     milliseconds reset_after{10'000};  ///< a connection open for so long starts over, as does one that the
                                        ///< server has ended in good order; zero: any that was open at all
 
+    /// The decision.
     reconnect_decision operator()(const reconnect_facts& f) const noexcept {
         if (f.permanent) return give_up{};
         const bool was_open = f.lived > f.lived.zero();
@@ -110,8 +111,9 @@ private:
 /// Always the same delay, or the floor if that is longer. For tests, and for comparison: clients that lost their
 /// connections together come back together.
 struct fixed_delay {
-    milliseconds delay{3000};
+    milliseconds delay{3000};  ///< or the floor, if that is longer
 
+    /// The decision.
     reconnect_decision operator()(const reconnect_facts& f) const noexcept {
         if (f.permanent) return give_up{};
         return retry_in{detail::as_duration(std::max(f.floor, delay))};
@@ -120,6 +122,7 @@ struct fixed_delay {
 
 /// One connection, and no other.
 struct never_reconnect {
+    /// The decision.
     reconnect_decision operator()(const reconnect_facts&) const noexcept { return give_up{}; }
 };
 
@@ -129,6 +132,7 @@ static_assert(reconnect_policy<never_reconnect>);
 /// Any reconnect policy, by value. Throws std::bad_alloc when it is made, never when it decides.
 class any_reconnect {
 public:
+    /// Any such policy, which is copied or moved in.
     template <class Policy>
         requires(!std::same_as<Policy, any_reconnect> &&
                  std::is_invocable_r_v<reconnect_decision, Policy&, const reconnect_facts&>)
@@ -136,6 +140,7 @@ public:
         static_assert(reconnect_policy<Policy>, "a reconnect policy's operator() must be const and noexcept");
     }
 
+    /// The decision.
     reconnect_decision operator()(const reconnect_facts& facts) const noexcept { return decide_(facts); }
 
 private:
