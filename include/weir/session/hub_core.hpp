@@ -40,15 +40,16 @@ enum class subscribed : std::uint8_t {
 
 /// Somebody has come to a topic, or has left it.
 struct presence_change {
-    std::string topic;
-    std::string member;
-    bool joined;
+    std::string topic;   ///< its name
+    std::string member;  ///< as subscribe_options::member named it
+    bool joined;         ///< or has left
 };
 
+/// What a hub has to do.
 struct hub_stats {
-    std::uint64_t published = 0;
-    std::size_t subscribers = 0;
-    std::size_t behind = 0;  ///< of those: what has not been sent all there is
+    std::uint64_t published = 0;  ///< messages, since it began
+    std::size_t subscribers = 0;  ///< sessions
+    std::size_t behind = 0;       ///< of those: what has not been sent all there is
 };
 
 namespace detail {

@@ -85,12 +85,17 @@ public:
 
     /// Valid until the store is moved.
     std::string_view epoch() const noexcept { return epoch_; }
+    /// See message_store, as for what follows.
     std::uint64_t last() const noexcept { return last_; }
     /// Throws std::bad_alloc, and nothing has changed.
     void append(message_ptr message);
+    /// Law 2.
     std::size_t read(const topic_set& topics, std::uint64_t after, std::span<message_ptr> out) const noexcept;
+    /// Laws 3 and 4.
     weir::backlog backlog(const topic_set& topics, std::uint64_t after) const noexcept;
+    /// Law 7.
     std::uint64_t complete_after() const noexcept { return newest_lost_; }
+    /// Forgets what has become too old.
     void trim(time_point now) noexcept;
 
 private:

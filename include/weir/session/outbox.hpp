@@ -24,6 +24,7 @@ namespace weir {
 /// concatenation of whole messages. Holds no memory while empty. Not thread-safe.
 class outbox {
 public:
+    /// Whether nothing waits.
     bool empty() const noexcept { return bytes() == 0; }
     /// Bytes waiting.
     std::size_t bytes() const noexcept { return state_ ? state_->bytes : 0; }
@@ -60,9 +61,11 @@ public:
 
     /// Drops the oldest message of which nothing has been consumed. False: there is none.
     bool drop_oldest() noexcept;
+    /// Whether an unsent message has this key.
     bool has_key(std::string_view key) const noexcept;
     /// Drops the unsent messages with this key, and returns their number.
     std::size_t drop_key(std::string_view key) noexcept;
+    /// Lets go of everything, begun or not.
     void clear() noexcept;
 
     /// Puts a control piece that overtakes everything but what is partly consumed, and pieces of its kind.

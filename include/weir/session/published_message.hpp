@@ -31,8 +31,8 @@ struct hub_event {
     std::string_view data{};  ///< any bytes; text is to be UTF-8
     std::string_view key{};   ///< what skip_to_latest goes by, within the topic; empty: none
     milliseconds time_to_live{};  ///< after this nobody is sent it any more; 0: as long as it is kept
-    weir::priority priority = weir::priority::normal;
-    bool binary = false;  ///< a WebSocket sends it as a binary message
+    weir::priority priority = weir::priority::normal;  ///< how much it matters to those who cannot have all
+    bool binary = false;                               ///< a WebSocket sends it as a binary message
 };
 
 /// How a message goes over a connection.
@@ -75,6 +75,7 @@ struct message_format {
 /// Immutable but for its encoded forms, which are made when they are first asked for. Thread-safe.
 class published_message {
 public:
+    /// For hubs: copies the texts.
     published_message(std::shared_ptr<const message_format> format, std::string_view topic, const hub_event& event,
                       std::uint64_t sequence, time_point at);
     published_message(const published_message&) = delete;
@@ -87,19 +88,28 @@ public:
     std::uint64_t sequence() const noexcept { return sequence_; }
     /// "<epoch>-<sequence>": what a client comes back with.
     std::string id() const { return format_->epoch + '-' + std::to_string(sequence_); }
+    /// The topic's name.
     std::string_view topic() const noexcept { return part(0, topic_end_); }
+    /// The event's name; empty: none.
     std::string_view event() const noexcept { return part(topic_end_, event_end_); }
+    /// What skip_to_latest goes by; empty: none.
     std::string_view key() const noexcept { return part(event_end_, key_end_); }
+    /// As it was published.
     std::string_view data() const noexcept { return part(key_end_, texts_.size()); }
+    /// Whether a WebSocket sends it as a binary message.
     bool binary() const noexcept { return binary_; }
+    /// How much it matters.
     weir::priority priority() const noexcept { return priority_; }
+    /// When it was published.
     time_point published_at() const noexcept { return published_at_; }
+    /// Whether its time to live is over.
     bool expired(time_point now) const noexcept { return expires_at_ <= now; }
     /// Of topic, event, key and data: what limits on bytes count.
     std::size_t size() const noexcept { return texts_.size(); }
 
     /// A newer message of the same topic has the same key.
     bool superseded() const noexcept { return superseded_.load(std::memory_order_relaxed); }
+    /// For stores: a newer message has come. See message_store, law 6.
     void supersede() const noexcept { superseded_.store(true, std::memory_order_relaxed); }
 
     /// What is written for it. `codec`: one that compresses for that form; unused for the others. Valid as long as the
@@ -125,6 +135,7 @@ private:
     mutable std::array<std::atomic<const std::string*>, detail::wire_form_count> forms_{};
 };
 
+/// A published message, shared by the log and those who send it.
 using message_ptr = std::shared_ptr<const published_message>;
 
 inline published_message::published_message(std::shared_ptr<const message_format> format, std::string_view topic,

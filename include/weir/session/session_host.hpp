@@ -22,11 +22,11 @@ namespace weir {
 struct session_stats {
     std::uint64_t messages_sent = 0;  ///< wholly accepted by the transport
     std::uint64_t bytes_sent = 0;     ///< accepted by the transport, framing, head and heartbeats included
-    std::size_t queued_messages = 0;
-    std::size_t queued_bytes = 0;
-    drop_counts dropped;
-    std::uint64_t refused = 0;  ///< messages turned down, and their senders told so
-    bool blocked = false;       ///< the transport takes no more at the moment
+    std::size_t queued_messages = 0;  ///< not wholly accepted by the transport
+    std::size_t queued_bytes = 0;     ///< not accepted by the transport
+    drop_counts dropped;              ///< not sent, by reason
+    std::uint64_t refused = 0;        ///< messages turned down, and their senders told so
+    bool blocked = false;             ///< the transport takes no more at the moment
 };
 
 namespace detail {

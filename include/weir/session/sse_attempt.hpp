@@ -26,10 +26,10 @@ namespace weir {
 /// What is about to be asked. A hook may change all of it, for this attempt alone: the next begins with the options
 /// again, and with the id of the last event.
 struct sse_attempt {
-    std::string url{};
-    std::string method{};  ///< empty: GET, or POST where there is a body
-    std::vector<std::pair<std::string, std::string>> fields{};
-    std::string body{};
+    std::string url{};                                          ///< http:// or https://
+    std::string method{};                                       ///< empty: GET, or POST where there is a body
+    std::vector<std::pair<std::string, std::string>> fields{};  ///< added to the request
+    std::string body{};                                         ///< empty: none
     /// Where the stream is to begin; the events without an id of their own have this one. Empty: not said.
     std::string last_event_id{};
     unsigned failures = 0;  ///< attempts and connections in a row that came to nothing, for information

@@ -24,9 +24,12 @@ public:
     constexpr resume_token() noexcept = default;
     template <std::convertible_to<std::string_view> Text>
     constexpr resume_token(const Text& text) noexcept : text_(text) {}
+    /// What sse_stream::last_event_id() yields.
     constexpr resume_token(const event_id& id) noexcept : text_(id.text()) {}
 
+    /// As it was given.
     constexpr std::string_view text() const noexcept { return text_; }
+    /// Whether the client has seen nothing.
     constexpr bool empty() const noexcept { return text_.empty(); }
 
 private:
@@ -41,8 +44,8 @@ struct skipped {
 
 /// What a client is told of it.
 struct skip_notice {
-    event_name event{};
-    std::string data{};
+    event_name event{};  ///< empty: "message"
+    std::string data{};  ///< of the event or message
 };
 
 /// What one subscriber wants beside topics.

@@ -50,7 +50,9 @@ public:
     /// Takes out a name or a pattern as it was put in. False: it is not here; a pattern that matches it stays.
     bool remove(std::string_view topic) noexcept;
 
+    /// Whether nothing is wanted.
     bool empty() const noexcept { return names_.empty() && patterns_.empty(); }
+    /// Names and patterns together.
     std::size_t size() const noexcept { return names_.size() + patterns_.size(); }
 
     /// The name, if it is one name and nothing else; otherwise null. Valid until the set changes, as are the spans.
@@ -59,6 +61,7 @@ public:
     }
     /// In the order of their bytes.
     std::span<const std::string> names() const noexcept { return names_; }
+    /// In the order of their bytes.
     std::span<const std::string> patterns() const noexcept { return patterns_; }
 
 private:

@@ -20,6 +20,7 @@ public:
     wheel_entry(const wheel_entry&) = delete;
     wheel_entry& operator=(const wheel_entry&) = delete;
 
+    /// Whether it has a deadline.
     bool scheduled() const noexcept { return next_ != nullptr; }
 
 private:
@@ -47,6 +48,7 @@ private:
 /// more than 139 years after the wheel's start is due then. Not thread-safe; destroyed only when empty.
 class wheel {
 public:
+    /// Empty; `start` is the time that its ticks count from.
     explicit wheel(time_point start) noexcept : start_(start) {
         for (auto& level : slots_) {
             for (wheel_entry& head : level) make_empty(head);
@@ -64,6 +66,7 @@ public:
         insert(entry);
     }
 
+    /// Takes the deadline away, if there is one.
     void cancel(wheel_entry& entry) noexcept {
         if (entry.scheduled()) entry.unlink();
     }
