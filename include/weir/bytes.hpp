@@ -9,7 +9,9 @@
 
 namespace weir {
 
+/// Bytes to read: a view.
 using bytes_view = std::span<const std::byte>;
+/// Bytes to read and to change: a view.
 using mutable_bytes_view = std::span<std::byte>;
 
 /// The same bytes, seen as bytes. The view lives as long as the text.

@@ -84,9 +84,13 @@ namespace net = ::asio;
 
 namespace weir {
 
+/// The standard's, or Boost's with WEIR_USE_BOOST_ASIO; so are the next three.
 using error_code = WEIR_SYSTEM::error_code;
+/// What an error_code is compared with: weir::condition, say.
 using error_condition = WEIR_SYSTEM::error_condition;
+/// See weir::category().
 using error_category = WEIR_SYSTEM::error_category;
+/// What is thrown of an error_code.
 using system_error = WEIR_SYSTEM::system_error;
 
 }  // namespace weir

@@ -53,6 +53,7 @@ struct deflate_frames {
     /// Shorter messages are sent as they are. 128 bytes of JSON lose an eighth to a quarter, 64 next to nothing.
     std::size_t threshold = 128;
 
+    /// What is to be negotiated.
     const ws::deflate_options* deflate() const noexcept { return &negotiation; }
 
     /// The codec of one connection. Holds nothing of this object. Throws std::bad_alloc.

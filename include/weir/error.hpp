@@ -293,10 +293,12 @@ inline const error_category& category() noexcept {
     return instance;
 }
 
+/// An error as an error_code; error::none as none at all.
 inline error_code make_error_code(error e) noexcept {
     return e == error::none ? error_code{} : error_code{static_cast<int>(e), category()};
 }
 
+/// A condition, to compare an error_code with.
 inline error_condition make_error_condition(condition c) noexcept {
     return {static_cast<int>(c), detail::condition_category()};
 }

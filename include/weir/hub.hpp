@@ -67,6 +67,7 @@ public:
     consteval topic(const char (&literal)[N]) : text_{literal, N - 1} {
         if (!is_topic_pattern(text_)) detail::text_is_neither_name_nor_pattern();
     }
+    /// Text of any other origin is a name; is_valid() says whether it can be one.
     template <class Text>
         requires(std::is_convertible_v<const Text&, std::string_view> && !std::is_array_v<Text>)
     constexpr topic(const Text& name) noexcept : text_{name}, valid_{is_topic_name(text_)} {}
@@ -78,7 +79,9 @@ public:
         return t;
     }
 
+    /// As it was given.
     constexpr std::string_view text() const noexcept { return text_; }
+    /// Whether it is a name, or a pattern where one is allowed.
     constexpr bool is_valid() const noexcept { return valid_; }
 
 private:
@@ -121,6 +124,7 @@ concept topic_range = !std::is_convertible_v<const Range&, topic> && requires(co
 /// open and get nothing more; it may outlive their event loops.
 class hub {
 public:
+    /// With a memory_store, bounded by `options.history`.
     explicit hub(hub_options options = {}) : hub(std::move(options), nullptr) {}
     /// With a store of your own; see message_store. `options.history` is not looked at.
     template <message_store Store>
@@ -155,6 +159,7 @@ public:
     subscribed subscribe(Session&& out, std::initializer_list<topic> several, const subscribe_options& options = {}) {
         return subscribe_all(std::forward<Session>(out), several, options);
     }
+    /// As above, for any range of topics.
     template <class Session, topic_range Range>
     subscribed subscribe(Session&& out, const Range& several, const subscribe_options& options = {}) {
         return subscribe_all(std::forward<Session>(out), several, options);
@@ -185,10 +190,12 @@ public:
     /// The newest message's id; of a hub where nothing was published, one that stands for "everything to come". A page
     /// that shows the state of things as of now, and this id, misses nothing if its client subscribes after it.
     std::string last_id() const { return core_->last_id(); }
+    /// The id of the message with that sequence number.
     std::string id_of(std::uint64_t sequence) const { return core_->id_of(sequence); }
 
     /// Who is there: the members that subscribe to this topic by its name, each once.
     std::vector<std::string> members(std::string_view topic) const { return core_->members(topic); }
+    /// As of now, over all event loops.
     hub_stats stats() const { return core_->stats(); }
     /// For a page of metrics, of one hub: `const auto added = metrics.add([&](auto& to) { hub.write_metrics(to); });`
     void write_metrics(metrics_writer& to) const {

@@ -60,6 +60,7 @@ public:
     /// into the same.
     class observer {
     public:
+        /// Counts what was observed.
         template <observation Observation>
         void operator()(const Observation& what) const noexcept {
             counts_->count(what);
@@ -82,6 +83,7 @@ public:
     /// For sessions of one kind, all of which are counted under that name. The numbers of a name are kept for good: it
     /// is never one that a client chooses.
     observer sse_observer(std::string_view route) { return observer_of("sse", route); }
+    /// As sse_observer(), for WebSockets.
     observer ws_observer(std::string_view route) { return observer_of("ws", route); }
 
     /// Has `more` called at the end of each text(), as long as what this returns lives. It is not called once that is

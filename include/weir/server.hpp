@@ -34,6 +34,7 @@ using awaitable = net::awaitable<T>;
 
 /// What a route's handler sends to: one client's stream, on the server's own type of stream.
 using sse_session = sse_stream<detail::server_stream, detail::route_policies>;
+/// As sse_session, for a WebSocket.
 using ws_session = ws_stream<detail::server_stream, detail::route_policies>;
 
 /// Thread-safe: drain(), stop(), context(), threads() and connections(). Everything else is called before run(), from
@@ -42,6 +43,7 @@ using ws_session = ws_stream<detail::server_stream, detail::route_policies>;
 /// handler holds in its captures end with it.
 class server {
 public:
+    /// Takes its options; listens to nothing yet.
     explicit server(server_options options = {}) : metrics_(options.metrics), engine_(std::move(options)) {}
 
     /// Answers a method and a path with `response(const request&)` or `awaitable<response>(request)`. An empty method
@@ -106,6 +108,7 @@ public:
     /// asks for a WebSocket gets 503. Lets run() return when the last connection has ended, or after the deadline.
     /// A second call changes nothing. See drain_options.
     void drain(drain_options options) { engine_.drain(options); }
+    /// As server_options::drain has it.
     void drain() { engine_.drain(); }
 
     /// Lets run() return at once; connections are cut.
@@ -113,6 +116,7 @@ public:
 
     /// The event loops, for timers and coroutines of the application's own. i < threads().
     net::io_context& context(std::size_t i = 0) { return engine_.context(i); }
+    /// Event loops, one thread each.
     std::size_t threads() const noexcept { return engine_.threads(); }
     /// Connections at the moment.
     std::size_t connections() const noexcept { return engine_.connections(); }

@@ -47,7 +47,7 @@ struct sse_client_options {
 
     /// For https: `weir::tls_client_options{}` of <weir/tls.hpp>.
     std::shared_ptr<const detail::client_layer_factory> tls{};
-    std::optional<http_proxy> proxy{};
+    std::optional<http_proxy> proxy{};  ///< whose tunnel is used; absent: none
     /// For compressed streams: `weir::gzip_content{}` of <weir/gzip.hpp>. None: the server is not offered any.
     std::shared_ptr<const http::content_decoding> decoding{};
 
@@ -76,8 +76,8 @@ struct sse_client_options {
     /// seconds. The standard has any answer but 200 end it for good.
     bool retry_server_errors = false;
 
-    sse::decoder_limits limits{};
-    http::head_limits head_limits{};
+    sse::decoder_limits limits{};     ///< on lines and events
+    http::head_limits head_limits{};  ///< on the answer's head
 
     /// Called before each attempt: `void(sse_attempt&)`, or a coroutine. With sse_reconnect_to::final_url the attempt's
     /// URL may be of another origin: look at it before you add a secret. Let go at the end of the client.
@@ -99,7 +99,9 @@ struct sse_client_options {
 /// coroutine included, is destroyed uncalled. One that was moved from may be assigned to or destroyed, no more.
 class sse_client {
 public:
+    /// Where everything happens.
     using executor_type = net::any_io_executor;
+    /// What operations complete with if no token is given: a coroutine waits.
     using default_token = detail::default_token<executor_type>;
 
     /// Begins to connect, soon. A URL or an option that cannot be used ends the client at once, with
@@ -115,6 +117,7 @@ public:
         : sse_client(executor_type{context.get_executor()}, url, std::move(options)) {}
 
     sse_client(sse_client&&) noexcept = default;
+    /// Ends what this handle has, and takes over what the other has.
     sse_client& operator=(sse_client&& other) noexcept {
         if (this == &other) return *this;
         leave();
@@ -123,6 +126,7 @@ public:
     }
     ~sse_client() { leave(); }
 
+    /// Where handlers are called.
     executor_type get_executor() const noexcept { return core_->get_executor(); }
 
     // ---- receiving ----
@@ -136,8 +140,7 @@ public:
     ///               given up, error::peer_closed or error::truncated among others; error::already_receiving, also
     ///               while there is an on_event
     /// Cancellation  total: no event is lost, unless it comes at the same moment, is on its way to the handler, and
-    /// what
-    ///               the handler belongs to throws it away
+    ///               what the handler belongs to throws it away
     /// Lifetime      the event is valid until the next async_next(), handle_with(), close(), or the end of this handle
     template <class Token = default_token>
     auto async_next(Token&& token = {}) {
@@ -156,6 +159,7 @@ public:
     void on_event(std::function<void(const sse_message&)> handler) { handle_with({.on_event = std::move(handler)}); }
     /// Calls on_event no more for the moment: the server has to wait.
     void pause() { core_->pause(true); }
+    /// Calls on_event again.
     void resume() { core_->pause(false); }
 
     // ---- connecting and ending ----

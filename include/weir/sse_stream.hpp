@@ -57,6 +57,7 @@ public:
     explicit sse_stream(detail::counted_ptr<core_type> core) noexcept : base(std::move(core)) {}
 
     sse_stream(sse_stream&&) noexcept = default;
+    /// Ends what this handle has, and takes over what the other has.
     sse_stream& operator=(sse_stream&& other) noexcept {
         if (this == &other) return *this;
         close();
@@ -163,6 +164,6 @@ private:
 };
 
 template <class Stream, class... Policies>
-sse_stream(Stream, Policies...) -> sse_stream<Stream, Policies...>;
+sse_stream(Stream, Policies...) -> sse_stream<Stream, Policies...>;  ///< Policies are deduced from the arguments.
 
 }  // namespace weir

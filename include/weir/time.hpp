@@ -7,8 +7,11 @@
 
 namespace weir {
 
+/// The clock whose times everything here is given.
 using clock = std::chrono::steady_clock;
+/// A time of that clock.
 using time_point = clock::time_point;
+/// As fine as that clock.
 using duration = clock::duration;
 using std::chrono::milliseconds;
 

@@ -42,10 +42,10 @@ namespace weir {
 /// is refused. Files are read when listen() is called, and not again.
 struct tls_options {
     std::string certificate_chain_file{};  ///< the server's own certificate first
-    std::string certificate_chain{};
-    std::string private_key_file{};
-    std::string private_key{};
-    std::string private_key_password{};  ///< empty: the key is not encrypted
+    std::string certificate_chain{};       ///< the same, as text
+    std::string private_key_file{};        ///< the key of that certificate
+    std::string private_key{};             ///< the same, as text
+    std::string private_key_password{};    ///< empty: the key is not encrypted
     /// Called last, for all that OpenSSL and Asio can do besides: client certificates, other certificates by name,
     /// other versions and ciphers. May set the certificate and the key itself.
     std::function<void(net::ssl::context&)> configure{};
@@ -64,14 +64,14 @@ struct tls_options {
 /// converted, and not again.
 struct tls_client_options {
     // PEM form. With neither, the system's authorities are trusted; with one, those given and no others.
-    std::string ca_file{};
-    std::string ca_text{};
+    std::string ca_file{};  ///< authorities, from a file
+    std::string ca_text{};  ///< authorities, as text
     // The client's own, for servers that ask for it: each from a file or as text.
-    std::string certificate_chain_file{};
-    std::string certificate_chain{};
-    std::string private_key_file{};
-    std::string private_key{};
-    std::string private_key_password{};  ///< empty: the key is not encrypted
+    std::string certificate_chain_file{};  ///< the client's certificate first
+    std::string certificate_chain{};       ///< the same, as text
+    std::string private_key_file{};        ///< the key of that certificate
+    std::string private_key{};             ///< the same, as text
+    std::string private_key_password{};    ///< empty: the key is not encrypted
     /// The name or address that the server is asked for and has to prove to be; empty: the URL's host.
     std::string server_name{};
     /// False: whoever answers is believed. For tests: it takes from TLS all protection against an attacker in between.

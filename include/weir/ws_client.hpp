@@ -45,7 +45,7 @@ struct ws_client_options {
 
     /// For wss: `weir::tls_client_options{}` of <weir/tls.hpp>.
     std::shared_ptr<const detail::client_layer_factory> tls{};
-    std::optional<http_proxy> proxy{};
+    std::optional<http_proxy> proxy{};  ///< whose tunnel is used; absent: none
 
     /// When to try again. never_reconnect{}: one connection.
     any_reconnect reconnect = exponential_backoff{};
@@ -63,19 +63,20 @@ struct ws_client_options {
     std::size_t max_queued_bytes = 1024 * 1024;  ///< of messages not wholly written; 0: no limit
     std::size_t max_queued_messages = 1000;      ///< 0: no limit
 
-    ws_limits limits{};
-    any_heartbeat heartbeat = ping_every{};
+    ws_limits limits{};                            ///< on what is received
+    any_heartbeat heartbeat = ping_every{};        ///< what silence means
     any_message_framing framing = plain_frames{};  ///< or deflate_frames{}, of <weir/deflate.hpp>
     /// How long bytes may wait on a connection that takes none; 0: for ever.
     milliseconds stall_timeout{30'000};
 };
 
+/// What a client has done so far, and what waits.
 struct ws_client_stats {
     std::uint64_t connections = 0;    ///< that have begun
     std::uint64_t messages_sent = 0;  ///< wholly written; one that was written twice counts twice
     std::uint64_t messages_lost = 0;  ///< taken by send(), and never wholly written
     std::size_t queued_messages = 0;  ///< not wholly written
-    std::size_t queued_bytes = 0;
+    std::size_t queued_bytes = 0;     ///< of those
     /// Attempts that have failed and connections that have ended, since the reconnect policy has last started over: at
     /// the end of a connection that it finds has lived long enough, which is the first of the next row.
     unsigned failures = 0;
@@ -106,7 +107,9 @@ struct ws_client_stats {
 /// send(), ping() and close() refuse, is_open() and is_closed() answer, and nothing else may be called.
 class ws_client {
 public:
+    /// Where everything happens.
     using executor_type = net::any_io_executor;
+    /// What operations complete with if no token is given: a coroutine waits.
     using default_token = detail::default_token<executor_type>;
 
     /// Begins to connect, soon. What cannot be used, of the URL or of the options, ends the client with
@@ -123,6 +126,7 @@ public:
         : ws_client(executor_type{context.get_executor()}, std::move(url), std::move(options)) {}
 
     ws_client(ws_client&&) noexcept = default;
+    /// Ends what this handle has, and takes over what the other has.
     ws_client& operator=(ws_client&& other) noexcept {
         if (this == &other) return *this;
         leave();
@@ -131,6 +135,7 @@ public:
     }
     ~ws_client() { leave(); }
 
+    /// Where handlers are called.
     executor_type get_executor() const noexcept { return core_->get_executor(); }
 
     // ---- receiving ----
@@ -247,6 +252,7 @@ public:
     bool compresses() const noexcept {
         return core_->connection() != nullptr && core_->connection()->protocol().compresses();
     }
+    /// As of now.
     ws_client_stats stats() const noexcept {
         const session& s = core_->session();
         return {.connections = s.connections(),

@@ -28,7 +28,9 @@
 
 namespace weir {
 
+/// See ws::accept_options.
 using ws_accept_options = ws::accept_options;
+/// See ws::prepared_message.
 using ws_prepared_message = ws::prepared_message;
 /// What a session calls by itself: on_message(ws_message) for every message, on_pong(std::string_view payload), and
 /// on_drained() whenever everything sent has been written. Each may be empty. They run on the session's executor, may
@@ -74,6 +76,7 @@ public:
     explicit ws_stream(detail::counted_ptr<core_type> core) noexcept : base(std::move(core)) {}
 
     ws_stream(ws_stream&&) noexcept = default;
+    /// Ends what this handle has, and takes over what the other has.
     ws_stream& operator=(ws_stream&& other) noexcept {
         if (this == &other) return *this;
         leave();
@@ -200,6 +203,7 @@ public:
 
     /// Takes no more messages for the moment: the peer has to wait. Its pings do, too.
     void pause() { core_->pause(true); }
+    /// Takes messages again.
     void resume() { core_->pause(false); }
 
     // ---- sending ----
@@ -211,6 +215,7 @@ public:
     error send(ws_message message, std::string_view key = {}) {
         return core_ ? core_->send(message, key) : error::closed;
     }
+    /// As above: one frame, encoded once for many sessions.
     error send(const ws_prepared_message& message, std::string_view key = {}) {
         return core_ ? core_->send(message, key) : error::closed;
     }
@@ -251,6 +256,7 @@ public:
     error close(ws_close_code code, std::string_view reason = {}) {
         return core_ ? core_->start_close(code, reason) : error::closed;
     }
+    /// As above, with 1000 (normal).
     void close() noexcept {
         if (core_) core_->close(error::none);
     }
@@ -322,6 +328,6 @@ private:
 };
 
 template <class Stream, class... Policies>
-ws_stream(Stream, Policies...) -> ws_stream<Stream, Policies...>;
+ws_stream(Stream, Policies...) -> ws_stream<Stream, Policies...>;  ///< Policies are deduced from the arguments.
 
 }  // namespace weir

@@ -28,6 +28,7 @@ class attempt_hook {
 public:
     attempt_hook() = default;  ///< nothing is called
 
+    /// Of anything that can be called with the attempt: a function, or a coroutine.
     template <std::invocable<Attempt&> Function>
         requires(!std::same_as<std::remove_cvref_t<Function>, attempt_hook>)
     attempt_hook(Function function) {
@@ -42,6 +43,7 @@ public:
         }
     }
 
+    /// Whether there is something to call.
     explicit operator bool() const noexcept { return at_once_ || awaited_; }
 
     /// Calls it, and waits for it. The result: none, or why the attempt has failed. `attempt` is needed until the end.

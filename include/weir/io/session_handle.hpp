@@ -23,10 +23,14 @@ namespace weir::detail {
 template <class Core>
 class session_handle {
 public:
+    /// For those who build on this library.
     using core_type = Core;
+    /// Where everything happens.
     using executor_type = typename Core::executor_type;
+    /// What operations complete with if no token is given: a coroutine waits.
     using default_token = detail::default_token<executor_type>;
 
+    /// Where handlers are called.
     executor_type get_executor() const noexcept { return core_->get_executor(); }
     /// The stream underneath, for its addresses and options. Reading, writing or closing it breaks the session.
     auto& stream() const noexcept { return core_->stream(); }
@@ -87,6 +91,7 @@ public:
 
     /// Whether anything may be sent.
     bool is_open() const noexcept { return core_ && core_->state() == phase::open; }
+    /// What it has done so far, and what waits.
     session_stats stats() const noexcept { return core_->stats(); }
 
 protected:

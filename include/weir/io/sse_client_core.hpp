@@ -49,10 +49,10 @@ namespace weir {
 /// executor, may call anything, and are not called any more once the client is closed or its handle is destroyed. An
 /// exception that leaves one ends the client and goes to whoever runs the executor.
 struct sse_client_handlers {
-    std::function<void()> on_open{};
-    std::function<void(const sse::decoded_event&)> on_event{};
-    std::function<void(error_code reason, milliseconds delay)> on_retry{};
-    std::function<void(error_code reason)> on_close{};
+    std::function<void()> on_open{};                            ///< a stream has begun
+    std::function<void(const sse::decoded_event&)> on_event{};  ///< an event has come; valid during the call
+    std::function<void(error_code reason, milliseconds delay)> on_retry{};  ///< it will try again after `delay`
+    std::function<void(error_code reason)> on_close{};                      ///< it will not try again
 };
 
 namespace detail {

@@ -148,11 +148,15 @@ class transport;
 template <direct_stream Stream>
 class transport<Stream> {
 public:
+    /// Takes the stream over.
     explicit transport(Stream&& stream) : stream_(std::move(stream)) {}
 
+    /// What was taken over.
     Stream& stream() noexcept { return stream_; }
+    /// The stream's.
     auto get_executor() noexcept { return stream_.get_executor(); }
 
+    /// Sets what the session needs to be set, before anything else is called.
     void prepare() noexcept {
         error_code ignored;
         static_cast<void>(stream_.non_blocking(true, ignored));
@@ -164,6 +168,7 @@ public:
         return detail::write_now(stream_, pieces, ec);
     }
 
+    /// Bytes that try_write() took and the stream has not taken yet.
     static constexpr std::size_t in_flight() noexcept { return 0; }
     /// What try_write() writes to, if it does nothing but that, so that many such writes can be one system call; -1:
     /// nothing of the kind.
@@ -192,6 +197,7 @@ public:
     void shutdown_send(Handler&&) noexcept {
         detail::shutdown_send_side(stream_);
     }
+    /// Closes the connection, at once.
     void close() noexcept { detail::close_stream(stream_); }
 
 private:
@@ -204,13 +210,18 @@ template <async_stream Stream>
     requires(!direct_stream<Stream>)
 class transport<Stream> {
 public:
+    /// Takes the stream over.
     explicit transport(Stream&& stream) : stream_(std::move(stream)) {}
 
+    /// What was taken over.
     Stream& stream() noexcept { return stream_; }
+    /// The stream's.
     auto get_executor() noexcept { return stream_.get_executor(); }
 
+    /// Sets what the session needs to be set, before anything else is called.
     void prepare() noexcept { detail::disable_nagle(stream_); }
 
+    /// Takes what fits into one pending write; nothing while one is pending.
     std::size_t try_write(std::span<const bytes_view> pieces, error_code&) {
         if (in_flight() != 0) return 0;
         for (const bytes_view piece : pieces) {
@@ -220,14 +231,17 @@ public:
         return outgoing_.size();
     }
 
+    /// Bytes that try_write() took and the stream has not taken yet.
     std::size_t in_flight() const noexcept { return outgoing_.size() - written_; }
 
+    /// Writes what was taken. `handler(error_code)` when that is done in part or in whole.
     template <class Handler>
     void wait_writable(Handler handler) {
         stream_.async_write_some(net::const_buffer{outgoing_.data() + written_, in_flight()},
                                  write_op<Handler>{*this, std::move(handler)});
     }
 
+    /// Reads. `handler(error_code)` when something has come, or nothing more will.
     template <class Handler>
     void wait_readable(Handler handler) {
         fit_incoming();
@@ -235,6 +249,7 @@ public:
                                 read_op<Handler>{*this, std::move(handler)});
     }
 
+    /// What has been read. Valid until the next wait_readable(), the caller's to change.
     mutable_bytes_view try_read(mutable_bytes_view, error_code& ec) noexcept {
         ec = std::exchange(read_error_, {});
         return {incoming_.get(), std::exchange(received_, 0)};
@@ -249,6 +264,7 @@ public:
             detail::shutdown_send_side(detail::closable_layer(stream_));
         }
     }
+    /// Closes the connection, at once.
     void close() noexcept { detail::close_stream(stream_); }
 
 private:

@@ -38,9 +38,9 @@ namespace weir {
 
 /// An attempt to connect, before it is made: as the options have it, and the hook's to change.
 struct ws_attempt {
-    std::string url{};
-    std::vector<std::pair<std::string, std::string>> fields{};
-    std::vector<std::string> subprotocols{};
+    std::string url{};                                          ///< ws:// or wss://
+    std::vector<std::pair<std::string, std::string>> fields{};  ///< added to the request
+    std::vector<std::string> subprotocols{};                    ///< the preferred one first
     unsigned failures = 0;  ///< attempts and connections in a row that came to nothing; to change it changes nothing
 
     /// Sets a field, in place of those of that name.

@@ -19,6 +19,7 @@ namespace weir {
 /// A connection that has just begun. Valid as long as on_open runs.
 class ws_new_connection {
 public:
+    /// For the client itself.
     ws_new_connection(detail::ws_client_session& client, const detail::ws_client_connection& connection) noexcept
         : client_(client), connection_(connection) {}
 
@@ -43,10 +44,10 @@ private:
 /// executor, may call anything, and are not called any more once the handle is destroyed. An exception that leaves one
 /// ends the client and goes to whoever runs the executor.
 struct ws_client_handlers {
-    std::function<void(ws_new_connection&)> on_open{};
-    std::function<void(ws::message_view)> on_message{};
-    std::function<void(error_code reason, milliseconds delay)> on_retry{};
-    std::function<void(error_code reason)> on_close{};
+    std::function<void(ws_new_connection&)> on_open{};   ///< a connection has begun
+    std::function<void(ws::message_view)> on_message{};  ///< a message has come; valid during the call
+    std::function<void(error_code reason, milliseconds delay)> on_retry{};  ///< it will try again after `delay`
+    std::function<void(error_code reason)> on_close{};                      ///< it will not try again
 };
 
 }  // namespace weir

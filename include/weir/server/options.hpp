@@ -42,6 +42,7 @@ struct drain_options {
     ws::close_code websocket_code = ws::close_code::going_away;
 };
 
+/// How a server works; see README, defaults.
 struct server_options {
     unsigned threads = 1;               ///< event loops, one thread each
     std::size_t max_connections = 0;    ///< further ones are closed at once; 0: as many as there are descriptors
@@ -60,10 +61,11 @@ struct server_options {
     weir::metrics* metrics = nullptr;
 };
 
+/// Where a server listens, and how.
 struct listen_options {
     std::string address = "127.0.0.1";  ///< "0.0.0.0" or "::" for every interface
     std::uint16_t port = 8080;          ///< 0: the system chooses
-    int backlog = 4096;
+    int backlog = 4096;                 ///< connections that wait to be accepted; the system may have a lower bound
     /// https: weir::tls_options{...} of weir/tls.hpp. Absent: http. A handshake has request_time, first request
     /// included.
     std::shared_ptr<const detail::layer_factory> tls{};
@@ -71,19 +73,19 @@ struct listen_options {
 
 /// One route's event streams.
 struct sse_options {
-    bool get = true;
-    bool post = false;
+    bool get = true;    ///< GET is answered with a stream
+    bool post = false;  ///< POST is answered with a stream
     /// Origins whose pages may read the stream: "https://app.example". See sse::accept_options.
     std::vector<std::string> allowed_origins{};
-    bool allow_credentials = false;
+    bool allow_credentials = false;                             ///< lets those pages send cookies
     std::vector<std::string> allowed_headers{};                 ///< what those pages may send; see sse::accept_options
     std::vector<std::pair<std::string, std::string>> fields{};  ///< added to the response head
     std::optional<milliseconds> retry{};                        ///< the client's reconnection time; absent: its own
     bool close_delimited = false;                               ///< never chunk
-    any_backpressure backpressure = wait{};
-    any_heartbeat heartbeat = comment_every{};
-    any_observer observer{};             ///< told of all its sessions, on every thread
-    milliseconds stall_timeout{30'000};  ///< 0: off
+    any_backpressure backpressure = wait{};                     ///< what a full outbox means
+    any_heartbeat heartbeat = comment_every{};                  ///< what silence means
+    any_observer observer{};                                    ///< told of all its sessions, on every thread
+    milliseconds stall_timeout{30'000};                         ///< 0: off
     /// Streams end after 80 to 100 % of this, and clients reconnect; 0: off.
     milliseconds max_life{};
     /// Looks at each request but OPTIONS first; a response it returns is sent instead of a stream, with the CORS fields
@@ -95,16 +97,16 @@ struct sse_options {
 struct ws_options {
     /// Of a message that is not read in pieces, after inflation; 0: no limit. See ws_limits.
     std::size_t max_message_bytes = 1024 * 1024;
-    unsigned max_pongs_per_second = 100;
+    unsigned max_pongs_per_second = 100;  ///< pings answered one by one; 0: no limit
     /// Origins whose pages may connect, beside the server's own: "https://app.example". See ws::accept_options.
     std::vector<std::string> allowed_origins{};
     std::vector<std::string> subprotocols{};                    ///< the preferred one first
     std::vector<std::pair<std::string, std::string>> fields{};  ///< added to the 101
-    any_backpressure backpressure = wait{};
-    any_heartbeat heartbeat = ping_every{};
-    any_message_framing framing = plain_frames{};  ///< or deflate_frames{}, of weir/deflate.hpp
-    any_observer observer{};                       ///< told of all its sessions, on every thread
-    milliseconds stall_timeout{30'000};            ///< 0: off
+    any_backpressure backpressure = wait{};                     ///< what a full outbox means
+    any_heartbeat heartbeat = ping_every{};                     ///< what silence means
+    any_message_framing framing = plain_frames{};               ///< or deflate_frames{}, of weir/deflate.hpp
+    any_observer observer{};                                    ///< told of all its sessions, on every thread
+    milliseconds stall_timeout{30'000};                         ///< 0: off
     /// Sessions are closed with 1001 after 80 to 100 % of this; 0: off.
     milliseconds max_life{};
     /// Looks at each request first; a response it returns is sent instead of a 101: 401, say.
