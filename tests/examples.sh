@@ -131,6 +131,20 @@ case $2 in
         wait "$reader" 2>/dev/null || true
         stop 0
         ;;
+    quick_start)
+        folder=$(cd "$folder" && pwd)
+        cd "${0%/*}/../examples/quick_start"
+        start "$folder/weir_quick_start" 0
+        curl -sS "$url" | grep -q 'new EventSource("/events")' || fail "no page"
+        same "$(curl -sS -d 'hello' "${url}say")" said
+        curl -sS -o "$out/said" -d 'and good bye' "${url}say"
+        # Who comes late is told what was said; who comes back, what has been said since.
+        id=$(read_lines 7 "${url}events" | sed -n 's/^id: \(.*-1\)$/\1/p')
+        same "$(read_until 'data: and good bye' "${url}events" | grep '^data')" "data: hello
+data: and good bye"
+        same "$(read_until 'data: and good bye' "${url}events" -H "Last-Event-ID: $id" | grep '^data')" "data: and good bye"
+        stop 0
+        ;;
     sse_ticks)
         start "$folder/weir_sse_ticks" 0
         same "$(read_lines 11 "$url")" ":
@@ -388,42 +402,6 @@ cbf29ce484222325 0"
         same "$(cat "$out/progress")" "4 of 4 cases, 3 closed in good order"
         stop 0
         ! "$client" "$url" 2>/dev/null || fail "nothing was examined, and that is no failure"
-        ;;
-    readme)
-        # The README's C++ is cut from the examples, "// ..." where lines are left out. Its programs have a fixed port.
-        awk '
-            function tidied(text) {
-                gsub(/[ \t]+/, " ", text)
-                sub(/^ /, "", text)
-                sub(/int argc, char\*\* argv/, "", text)
-                sub(/const std::uint16_t port = app.listen\(\{.port = wanted\}\)/, "app.listen({.port = 8080})", text)
-                sub(/const auto port = app.listen/, "app.listen", text)
-                return text ~ /^(#include <c|const auto wanted|std::(printf|fflush)|\/\/ (sse|ws)_[a-z]+ \[port\])/ ? "" : text
-            }
-            # Whether the lines of the block follow each other in the file; where it says so, at some distance.
-            function found_in(file,    at, line, jump) {
-                at = 1
-                jump = 1
-                for (line = 1; line <= lines; ++line) {
-                    if (block[line] == "// ...") { jump = 1; continue }
-                    while (jump && at <= size[file] && source[file, at] != block[line]) ++at
-                    if (at > size[file] || source[file, at] != block[line]) return 0
-                    ++at
-                    jump = 0
-                }
-                return 1
-            }
-            function check_block(    i) {
-                for (i = 1; i < ARGC - 1; ++i) if (found_in(ARGV[i])) return
-                print "README.md:" start ": this code is in no example"
-                faults = 1
-            }
-            FILENAME !~ /README.md$/ { if (tidied($0) != "") source[FILENAME, ++size[FILENAME]] = tidied($0); next }
-            /^```cpp$/ { ++blocks; inside = 1; lines = 0; start = FNR; next }
-            /^```$/ && inside { inside = 0; check_block(); next }
-            inside && tidied($0) != "" { block[++lines] = tidied($0) }
-            END { exit faults || !blocks }
-        ' "${0%/*}"/../examples/*.cpp "${0%/*}"/../examples/demo/*.hpp "${0%/*}/../README.md"
         ;;
     sse_cat)
         cat="$folder/weir_sse_cat"
