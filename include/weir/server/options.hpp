@@ -42,7 +42,7 @@ struct drain_options {
     ws::close_code websocket_code = ws::close_code::going_away;
 };
 
-/// How a server works; see README, defaults.
+/// How a server works: threads, limits, and what is told of errors.
 struct server_options {
     unsigned threads = 1;               ///< event loops, one thread each
     std::size_t max_connections = 0;    ///< further ones are closed at once; 0: as many as there are descriptors
