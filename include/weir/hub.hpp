@@ -133,6 +133,7 @@ public:
 
     hub(const hub&) = delete;
     hub& operator=(const hub&) = delete;
+    /// Subscribers stay open, and get nothing more.
     ~hub() { core_->close(); }
 
     /// Publishes one message. Returns its sequence number; 0 if `topic` is no name.

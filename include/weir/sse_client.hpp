@@ -124,6 +124,7 @@ public:
         core_ = std::move(other.core_);
         return *this;
     }
+    /// As close().
     ~sse_client() { leave(); }
 
     /// Where handlers are called.

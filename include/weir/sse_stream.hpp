@@ -64,6 +64,7 @@ public:
         core_ = std::move(other.core_);
         return *this;
     }
+    /// As close().
     ~sse_stream() { close(); }
 
     // ---- beginning ----

@@ -133,6 +133,7 @@ public:
         core_ = std::move(other.core_);
         return *this;
     }
+    /// As close(); no handler is called any more.
     ~ws_client() { leave(); }
 
     /// Where handlers are called.

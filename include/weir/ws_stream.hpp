@@ -83,6 +83,7 @@ public:
         core_ = std::move(other.core_);
         return *this;
     }
+    /// As close(); no handler is called any more.
     ~ws_stream() { leave(); }
 
     // ---- beginning ----

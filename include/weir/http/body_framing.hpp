@@ -21,9 +21,9 @@ namespace weir::http {
 
 /// By what a body's end is known.
 enum class body_kind : std::uint8_t {
-    none,
-    length,
-    chunked,
+    none,         ///< there is no body
+    length,       ///< by Content-Length
+    chunked,      ///< by Transfer-Encoding
     until_close,  ///< of a response only: to the end of the connection
 };
 

@@ -33,7 +33,12 @@ public:
         : limits_{limits}, trailer_{limits.max_trailer_fields} {}
 
     /// What has come of it so far.
-    enum class status { need_more, data, complete, failed };
+    enum class status {
+        need_more,  ///< the input is used up
+        data,       ///< data() is the next piece
+        complete,   ///< the body is whole
+        failed,     ///< see error()
+    };
 
     /// Consumes from the front of `in`. `data`: data() is a piece of the body, call again; `complete`: what is left in
     /// `in` follows the body; `need_more`: `in` is empty.

@@ -24,7 +24,11 @@ public:
     static constexpr std::size_t max_piece_bytes = std::size_t{16} * 1024;
 
     /// What has come of it so far.
-    enum class status : std::uint8_t { need_more, data, failed };
+    enum class status : std::uint8_t {
+        need_more,  ///< the input is used up
+        data,       ///< data() is the next piece
+        failed,     ///< see error()
+    };
 
     content_decoder() = default;
     content_decoder(const content_decoder&) = delete;

@@ -31,7 +31,11 @@ public:
     constexpr explicit head_scanner(head_limits limits = {}) noexcept : limits_{limits}, fields_{limits.max_fields} {}
 
     /// What has come of it so far.
-    enum class status { need_more, complete, failed };
+    enum class status {
+        need_more,  ///< the head goes on
+        complete,   ///< the head is whole
+        failed,     ///< see error()
+    };
 
     /// `received`: everything since the first byte of the head; call again with more appended; it may have moved.
     constexpr status scan(std::string_view received) noexcept;

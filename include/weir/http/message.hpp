@@ -25,6 +25,7 @@ namespace weir::http {
 /// any copy.
 class request {
 public:
+    /// Empty: no request has been read.
     request() : data_(std::make_shared<data>()) {}
 
     /// Case-sensitive.

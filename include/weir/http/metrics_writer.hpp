@@ -24,7 +24,10 @@
 namespace weir::http {
 
 /// The two formats that are asked for; they differ in a few letters.
-enum class metrics_format : std::uint8_t { openmetrics, prometheus };
+enum class metrics_format : std::uint8_t {
+    openmetrics,  ///< OpenMetrics 1.0
+    prometheus,   ///< Prometheus' own, 0.0.4
+};
 
 /// The Content-Type of such a text.
 constexpr std::string_view content_type(metrics_format format) noexcept {
@@ -39,8 +42,12 @@ constexpr metrics_format accepted_metrics_format(const fields_view& fields) {
     return preferred ? metrics_format::openmetrics : metrics_format::prometheus;
 }
 
-/// What samples are: what only grows, what goes up and down, how values are spread.
-enum class metric_type : std::uint8_t { counter, gauge, histogram };
+/// What samples are.
+enum class metric_type : std::uint8_t {
+    counter,    ///< what only grows
+    gauge,      ///< what goes up and down
+    histogram,  ///< how values are spread
+};
 
 /// What the samples of one name have in common. Names match [a-zA-Z_:][a-zA-Z0-9_:]*; each is written once.
 struct metric_family {

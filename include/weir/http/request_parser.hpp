@@ -31,7 +31,11 @@ public:
     request_parser& operator=(request_parser&&) noexcept = default;
 
     /// What has come of it so far.
-    enum class status { need_more, complete, failed };
+    enum class status {
+        need_more,  ///< the head goes on
+        complete,   ///< the head is whole
+        failed,     ///< see error()
+    };
 
     /// `received`: everything since the first byte of the head; call again with more appended; it may have moved.
     /// After `complete` or `failed`, call reset() before the next head.

@@ -13,7 +13,11 @@
 namespace weir::http {
 
 /// Of HTTP, as far as it matters here.
-enum class version : std::uint8_t { http_1_0, http_1_1, http_2 };
+enum class version : std::uint8_t {
+    http_1_0,  ///< nothing is chunked, and connections end unless both sides say otherwise
+    http_1_1,  ///< the rule
+    http_2,    ///< for requests that another server has read
+};
 
 /// A request head. Owns nothing: valid as long as the text and the field lines it refers to.
 struct request_view {

@@ -15,7 +15,10 @@
 namespace weir::http {
 
 /// What a '+' stands for: itself, or, as browsers encode forms and queries, a space.
-enum class plus : std::uint8_t { literal, space };
+enum class plus : std::uint8_t {
+    literal,  ///< a '+', as in paths
+    space,    ///< a space, as in queries
+};
 
 /// Decodes every %XX. Empty optional: a '%' that two hexadecimal digits do not follow. The result may hold any byte,
 /// NUL included.

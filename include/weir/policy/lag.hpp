@@ -14,9 +14,9 @@ namespace weir {
 
 /// How much a message matters to those who cannot have all of them.
 enum class priority : std::uint8_t {
-    low,  ///< the first to be skipped
-    normal,
-    high,  ///< never skipped
+    low,     ///< the first to be skipped
+    normal,  ///< skipped where a policy has to
+    high,    ///< never skipped
 };
 
 /// What a lag policy decides on: the message at the cursor of a subscriber whose socket has taken too little. Asked

@@ -37,10 +37,10 @@ struct hub_event {
 
 /// How a message goes over a connection.
 enum class wire_form : std::uint8_t {
-    sse_plain,
-    sse_chunked,
-    websocket,
-    deflated,  ///< WebSocket, compressed for a window of 2^9 bytes; the next ones for larger windows
+    sse_plain,    ///< an event, ended by closing the connection
+    sse_chunked,  ///< an event in a chunk
+    websocket,    ///< a frame, not compressed
+    deflated,     ///< WebSocket, compressed for a window of 2^9 bytes; the next ones for larger windows
 };
 
 namespace detail {

@@ -19,8 +19,8 @@ namespace weir {
 
 /// Where to connect again after a redirect.
 enum class sse_reconnect_to : std::uint8_t {
-    original_url,
-    final_url,  ///< with the method and the fields that the redirects have left, as long as the client lives
+    original_url,  ///< to the URL that the client was given
+    final_url,     ///< with the method and the fields that the redirects have left, as long as the client lives
 };
 
 /// What is known of a failure, from the server or, where a request could not be sent, from here.

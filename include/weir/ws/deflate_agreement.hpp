@@ -8,7 +8,10 @@
 namespace weir::ws {
 
 /// Which side of a connection.
-enum class role : std::uint8_t { server, client };
+enum class role : std::uint8_t {
+    server,  ///< accepts, and does not mask
+    client,  ///< connects, and masks
+};
 
 /// The four parameters of permessage-deflate, as they hold for both directions. RFC 7692 §7.1
 struct deflate_agreement {

@@ -18,9 +18,9 @@ enum class event_kind : std::uint8_t {
     message,  ///< a whole message
     piece,    ///< the next piece of a message that is read in pieces
     ping,     ///< the answer is on its way
-    pong,
-    close,   ///< the peer closes: `code` and `payload`, the reason; nothing comes after it
-    failed,  ///< the peer broke the protocol or a limit, as `error` says; nothing comes after it
+    pong,     ///< the answer to a ping, or none that was asked for
+    close,    ///< the peer closes: `code` and `payload`, the reason; nothing comes after it
+    failed,   ///< the peer broke the protocol or a limit, as `error` says; nothing comes after it
 };
 
 /// One thing that has arrived.

@@ -16,7 +16,14 @@
 namespace weir::ws {
 
 /// What a frame is. RFC 6455 §5.2.
-enum class opcode : std::uint8_t { continuation = 0x0, text = 0x1, binary = 0x2, close = 0x8, ping = 0x9, pong = 0xa };
+enum class opcode : std::uint8_t {
+    continuation = 0x0,  ///< of the message that an earlier frame began
+    text = 0x1,          ///< begins a message of text
+    binary = 0x2,        ///< begins a message of any bytes
+    close = 0x8,         ///< the last frame
+    ping = 0x9,          ///< to be answered with a pong
+    pong = 0xa,          ///< an answer, or a sign of life
+};
 
 /// Whether the opcode is one of a control frame: "the most significant bit of the opcode is 1". RFC 6455 §5.5
 constexpr bool is_control(opcode code) noexcept { return (static_cast<std::uint8_t>(code) & 0x8) != 0; }
