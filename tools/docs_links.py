@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSL-1.0
 #
-# A hook of mkdocs (mkdocs.yml): what a page links to outside docs/, as `../examples/sse_ticks.cpp`, becomes a part of the
-# site, so that the pages read the same on the site and in the repository. A link to what does not exist fails the build.
+# Hooks of mkdocs (mkdocs.yml). What a page links to outside docs/, as `../examples/sse_ticks.cpp`, becomes a part of the site,
+# so that the pages read the same on the site and in the repository. A link to what does not exist fails the build: to a
+# file, which mkdocs sees, or to a heading, which it does not.
 
+import html.parser
 import pathlib
 import re
 
+from mkdocs.exceptions import BuildError
 from mkdocs.structure.files import File
 
 root = pathlib.Path(__file__).resolve().parent.parent
@@ -27,3 +30,28 @@ def on_page_markdown(markdown, page, config, files):
     if page.file.src_uri in pages_of_the_root:
         return re.sub(r"\]\(docs/", "](", markdown)
     return outside.sub(r"](\1", markdown)
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.links = set(), set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name == "id":
+                self.ids.add(value)
+            if tag == "a" and name == "href" and value and "#" in value and "://" not in value:
+                self.links.add(value)
+
+
+def on_post_build(config):
+    site = pathlib.Path(config["site_dir"])
+    pages = {path.relative_to(site).as_posix(): Page(path) for path in site.glob("*.html")}
+    for name, page in pages.items():
+        for link in page.links:
+            target, _, heading = link.partition("#")
+            there = pages.get(target or name)
+            if heading and there and heading not in there.ids:
+                raise BuildError(f"{name}: there is no heading {link}")
