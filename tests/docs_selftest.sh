@@ -59,5 +59,8 @@ header '/// A type.' 'struct one {' '    int member;  ///< a member' '    int ot
 breaks reference 'a member without a docstring' 'other.*is not documented'
 header '/// Calls \nothing.' 'void one();'
 breaks reference 'an unknown command' 'nothing'
+echo 'BEGIN { exit 1 } {' >"$tree/docs/reference/filter.awk"
+header '/// Does it.' 'void one();'
+breaks reference 'a filter that fails' 'awk'
 
 exit $failed

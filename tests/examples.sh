@@ -139,7 +139,7 @@ case $2 in
         same "$(curl -sS -d 'hello' "${url}say")" said
         curl -sS -o "$out/said" -d 'and good bye' "${url}say"
         # Who comes late is told what was said; who comes back, what has been said since.
-        id=$(read_lines 7 "${url}events" | sed -n 's/^id: \(.*-1\)$/\1/p')
+        id=$(read_until 'data: hello' "${url}events" | sed -n 's/^id: \(.*-1\)$/\1/p')
         same "$(read_until 'data: and good bye' "${url}events" | grep '^data')" "data: hello
 data: and good bye"
         same "$(read_until 'data: and good bye' "${url}events" -H "Last-Event-ID: $id" | grep '^data')" "data: and good bye"
