@@ -6,6 +6,8 @@
 // Standalone Asio is the default; WEIR_USE_BOOST_ASIO, defined for the whole program, means Boost.Asio.
 // This header includes neither: protocol, session and policy code stays free of Asio.
 
+#include <exception>  // before Asio's headers: those of Asio 1.22 use it and do not include it
+
 #if defined(WEIR_USE_BOOST_ASIO)
 #include <boost/system/error_code.hpp>
 #include <boost/system/system_error.hpp>

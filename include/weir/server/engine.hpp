@@ -46,6 +46,24 @@
 
 namespace weir::detail {
 
+/// As a std::jthread each, which libc++ had behind a switch for long.
+class joined_threads {
+public:
+    joined_threads() = default;
+    joined_threads(const joined_threads&) = delete;
+    joined_threads& operator=(const joined_threads&) = delete;
+    ~joined_threads() {
+        for (std::thread& each : threads_) each.join();
+    }
+    template <class Work>
+    void start(Work work) {
+        threads_.emplace_back(std::move(work));
+    }
+
+private:
+    std::vector<std::thread> threads_;
+};
+
 /// The server without its templates. Thread-safe: drain() and stop().
 class engine {
 public:
@@ -163,8 +181,8 @@ inline void engine::run() {
     std::vector<net::executor_work_guard<net::io_context::executor_type>> work;
     for (const auto& on : loops_) work.push_back(net::make_work_guard(on->context.get_executor()));
     {
-        std::vector<std::jthread> others;
-        for (std::size_t i = 1; i < loops_.size(); ++i) others.emplace_back([this, i] { run_loop(i); });
+        joined_threads others;
+        for (std::size_t i = 1; i < loops_.size(); ++i) others.start([this, i] { run_loop(i); });
         run_loop(0);
     }
     signals_.reset();

@@ -71,7 +71,9 @@ private:
     // Changes with every edit that changes the file's time or size.
     static std::string entity_tag(const std::filesystem::path& file) {
         std::error_code ec;
-        const auto time = std::filesystem::last_write_time(file, ec).time_since_epoch().count();
+        // Of another size in each standard library.
+        const auto time =
+            static_cast<std::int64_t>(std::filesystem::last_write_time(file, ec).time_since_epoch().count());
         const auto size = std::filesystem::file_size(file, ec);
         return '"' + std::to_string(time) + '-' + std::to_string(size) + '"';
     }
