@@ -245,8 +245,9 @@ private:
         const auto set = [&] {
             if (!no_address) return X509_VERIFY_PARAM_set1_ip_asc(wanted, name.c_str()) == 1;
             if (name.empty()) return false;  // it would mean any name
+            // SSL_set_tlsext_host_name() without the macro's cast, which users' compilers would warn of.
             return X509_VERIFY_PARAM_set1_host(wanted, name.data(), name.size()) == 1 &&
-                   SSL_set_tlsext_host_name(ssl, name.c_str()) == 1;
+                   SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data()) == 1;
         };
         if (!set()) throw system_error(make_error_code(error::bad_argument), "weir: no name for TLS: " + name);
     }

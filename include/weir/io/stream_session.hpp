@@ -62,7 +62,7 @@ protected:
         loop_.enter(*this);
     }
 
-    virtual ~stream_session() { loop_.leave(*this); }
+    ~stream_session() override { loop_.leave(*this); }
 
     policy_set<Policies...>& policies() noexcept { return policies_; }
 

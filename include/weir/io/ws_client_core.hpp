@@ -83,7 +83,7 @@ private:
     using self_ptr = counted_ptr<ws_client_core>;
     using opening_ptr = std::shared_ptr<ws_client_opening>;
 
-    ~ws_client_core() { loop_.leave(*this); }
+    ~ws_client_core() override { loop_.leave(*this); }
     void vanish() noexcept override {
         loop_.cancel(*this);  // before destruction begins: retain() may be running on another thread
         delete this;

@@ -63,7 +63,7 @@ public:
     virtual void put_close(milliseconds retry) = 0;
 
 protected:
-    ~message_sink() = default;
+    virtual ~message_sink() = default;
 
 private:
     friend class hub_core;

@@ -125,7 +125,7 @@ public:
         : core_(std::move(core)), batch_(std::move(batch)) {}
     hub_shard(const hub_shard&) = delete;
     hub_shard& operator=(const hub_shard&) = delete;
-    virtual ~hub_shard() = default;
+    ~hub_shard() override = default;
 
     void put(message_ptr message) final {
         take_in([&](arrivals& in) {

@@ -178,8 +178,8 @@ inline void outbox::append(entry e) {
     state& s = *state_;
     if (s.entries.size() == s.entries.capacity()) tidy();
     const std::size_t size = e.size;
-    s.messages += e.is_message() ? 1 : 0;
-    s.parts += e.what == kind::part ? 1 : 0;
+    s.messages += e.is_message() ? 1u : 0u;
+    s.parts += e.what == kind::part ? 1u : 0u;
     s.entries.push_back(std::move(e));
     s.end += size;
     s.bytes += size;
@@ -328,7 +328,7 @@ inline std::size_t outbox::consume(std::size_t size) noexcept {
         if (s.front_is_partial) break;
         ++s.first;
         if (urgent_bytes() != 0) size = consume_urgent(size);
-        s.parts -= e.what == kind::part ? 1 : 0;
+        s.parts -= e.what == kind::part ? 1u : 0u;
         if (!e.is_message()) continue;
         ++completed;
         --s.messages;

@@ -141,7 +141,7 @@ inline void unsent_queue::disconnected() {
             continue;
         }
         bytes_ -= own.payload.size();
-        lost_ += own.of_connection || own.written ? 0 : 1;
+        lost_ += own.of_connection || own.written ? 0u : 1u;
     }
     items_ = std::move(left);
     handed_ = handed_bytes_ = doubted_ = 0;
@@ -150,7 +150,7 @@ inline void unsent_queue::disconnected() {
 
 inline void unsent_queue::clear() noexcept {
     for (std::size_t i = 0; i != items_.size(); ++i) {
-        lost_ += items_[i].of_connection || items_[i].written || i < doubted_ ? 0 : 1;
+        lost_ += items_[i].of_connection || items_[i].written || i < doubted_ ? 0u : 1u;
     }
     items_.clear();
     bytes_ = handed_ = handed_bytes_ = doubted_ = 0;
