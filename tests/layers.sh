@@ -13,7 +13,7 @@ check_header() {
 
         # The order of the design. A header includes its own layer or a lower one.
         function layer(header) {
-            if (header ~ /^(config|error|bytes|time|utf8|utf8_validator|base64)\.hpp$/) return 0
+            if (header ~ /^(config|error|exceptions|bytes|time|utf8|utf8_validator|base64)\.hpp$/) return 0
             if (header ~ /^http\//) return 1
             if (header ~ /^(sse|ws)\//) return 2
             if (header ~ /^(session|policy)\//) return 3

@@ -73,6 +73,21 @@ namespace net = ::asio;
 #define WEIR_SERVER_SOCKET asio_socket
 #endif
 
+// For weir/exceptions.hpp, and for coroutines, which cannot be passed to its functions. Without exceptions the handlers
+// still compile, and are never entered.
+#if defined(__cpp_exceptions)
+#define WEIR_TRY try
+#define WEIR_CATCH(type, name) catch (const type& name)
+#define WEIR_CATCH_ALL catch (...)
+#define WEIR_THROW(exception) throw exception
+#else
+#define WEIR_TRY if (true)
+#define WEIR_CATCH(type, name) else for (const type& name : ::std::span<const type>{})
+#define WEIR_CATCH_ALL else
+#define WEIR_THROW(exception) \
+    (static_cast<void>(std::fprintf(stderr, "weir: without exceptions: %s\n", (exception).what())), std::terminate())
+#endif
+
 // Asio before 1.30 does not see that clang has coroutines. Without effect if an Asio header came first: define it for
 // the whole program then (the CMake targets do).
 #if defined(__clang__) && defined(__cpp_impl_coroutine) && !defined(WEIR_USE_BOOST_ASIO) && !defined(ASIO_HAS_CO_AWAIT)

@@ -7,6 +7,7 @@
 
 #include <weir/bytes.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/ws/deflate_agreement.hpp>
 #include <weir/ws/deflate_offer.hpp>
 #include <weir/ws/message_codec.hpp>
@@ -249,7 +250,7 @@ inline zlib_context::zlib_context(const zlib_settings& settings) : settings_{set
     const int result = settings.compresses ? deflateInit2(&stream, settings.level, Z_DEFLATED, raw,
                                                           settings.memory_level, Z_DEFAULT_STRATEGY)
                                            : inflateInit2(&stream, raw);
-    if (result != Z_OK) throw std::bad_alloc{};  // the settings are within zlib's bounds: it is the memory
+    if (result != Z_OK) raise(std::bad_alloc{});  // the settings are within zlib's bounds: it is the memory
 }
 
 inline std::unique_ptr<zlib_context> zlib_pool::take(std::size_t index) noexcept {
@@ -342,7 +343,7 @@ inline error deflate_codec::take_step(z_stream& stream, std::string& out, std::s
     if (size > room) return error::message_too_large;
     append_within(out, output.data(), size, max_size);
 
-    if (result == Z_MEM_ERROR) throw std::bad_alloc{};
+    if (result == Z_MEM_ERROR) raise(std::bad_alloc{});
     const bool nothing_to_do = result == Z_BUF_ERROR;
     if (result != Z_OK && result != Z_STREAM_END && !nothing_to_do) return error::bad_deflate;
 

@@ -6,6 +6,7 @@
 // Includes zlib: link weir::deflate.
 
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/http/content_decoder.hpp>
 #include <weir/http/grammar.hpp>
 
@@ -43,7 +44,7 @@ public:
     gzip_decoder() {
         constexpr int largest_window = 15, with_gzip_header = 16;
         // the settings are within zlib's bounds: if it fails, it is the memory
-        if (inflateInit2(&stream_, largest_window + with_gzip_header) != Z_OK) throw std::bad_alloc{};
+        if (inflateInit2(&stream_, largest_window + with_gzip_header) != Z_OK) raise(std::bad_alloc{});
     }
     ~gzip_decoder() override { inflateEnd(&stream_); }
 
@@ -75,7 +76,7 @@ public:
 inline gzip_decoder::status gzip_decoder::next(std::string_view& in) {
     while (error_ == weir::error::none && (has_more_ || !in.empty())) {
         const int result = step(in);
-        if (result == Z_MEM_ERROR) throw std::bad_alloc{};
+        if (result == Z_MEM_ERROR) raise(std::bad_alloc{});
         const bool nothing_to_do = result == Z_BUF_ERROR;
         if (result != Z_OK && result != Z_STREAM_END && !nothing_to_do) error_ = weir::error::bad_deflate;
         // what came before the fault still counts, as it would had it come alone

@@ -8,6 +8,7 @@
 
 #include <weir/config.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/io/client_stream.hpp>
 #include <weir/io/tls_layer.hpp>
 #include <weir/server/stream_layer.hpp>
@@ -151,7 +152,7 @@ public:
 
 private:
     void check(const error_code& ec, const std::string& what) const {
-        if (ec) throw system_error(ec, std::string{"weir: "} + whose_ + ": " + what);
+        if (ec) raise(system_error(ec, std::string{"weir: "} + whose_ + ": " + what));
     }
 
     net::ssl::context& context_;
@@ -224,7 +225,7 @@ public:
 
     std::unique_ptr<client_layer> make(const std::string& host) const override {
         ssl_ptr ssl{SSL_new(const_cast<net::ssl::context&>(context_).native_handle())};
-        if (!ssl) throw std::bad_alloc{};
+        if (!ssl) raise(std::bad_alloc{});
         SSL_set_connect_state(ssl.get());
         expect(ssl.get(), server_name_.empty() ? host : server_name_);
         return std::make_unique<tls_layer<net::ip::tcp::socket>>(std::move(ssl));
@@ -249,7 +250,7 @@ private:
             return X509_VERIFY_PARAM_set1_host(wanted, name.data(), name.size()) == 1 &&
                    SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data()) == 1;
         };
-        if (!set()) throw system_error(make_error_code(error::bad_argument), "weir: no name for TLS: " + name);
+        if (!set()) raise(system_error(make_error_code(error::bad_argument), "weir: no name for TLS: " + name));
     }
 
     net::ssl::context context_{net::ssl::context::tls_client};

@@ -5,10 +5,12 @@
 
 #include <weir/config.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 
 #include WEIR_ASIO(awaitable.hpp)
 
 #include <concepts>
+#include <exception>
 #include <functional>
 #include <type_traits>
 #include <utility>
@@ -48,18 +50,22 @@ public:
 
     /// Calls it, and waits for it. The result: none, or why the attempt has failed. `attempt` is needed until the end.
     net::awaitable<error_code> run(Attempt& attempt) const {
-        try {
+        std::exception_ptr failure;
+        WEIR_TRY {
             if (at_once_) at_once_(attempt);
             if (awaited_) co_await awaited_(attempt);
-        } catch (const system_error& thrown) {
-            co_return thrown.code() ? thrown.code() : make_error_code(error::hook_failed);
-        } catch (...) {
-            co_return make_error_code(error::hook_failed);
         }
-        co_return error_code{};
+        WEIR_CATCH_ALL { failure = std::current_exception(); }
+        co_return failure ? reason_of(failure) : error_code{};
     }
 
 private:
+    static error_code reason_of(const std::exception_ptr& failure) {
+        error_code ec;
+        detail::look_at<system_error>(failure, [&](const system_error& thrown) { ec = thrown.code(); });
+        return ec ? ec : make_error_code(error::hook_failed);
+    }
+
     std::function<void(Attempt&)> at_once_;
     std::function<net::awaitable<void>(Attempt&)> awaited_;
 };

@@ -5,6 +5,7 @@
 
 #include <weir/config.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/io/completion.hpp>
 #include <weir/io/counted_ptr.hpp>
 #include <weir/io/loop.hpp>
@@ -26,14 +27,10 @@ namespace weir::detail {
 
 /// What an exception that left an operation means: nothing but a system_error tells.
 inline error_code code_of(const std::exception_ptr& thrown) noexcept {
-    try {
-        if (thrown) std::rethrow_exception(thrown);
-    } catch (const system_error& failure) {
-        return failure.code();
-    } catch (...) {
-        return net::error::no_memory;  // or threads, to resolve with
-    }
-    return {};
+    if (!thrown) return {};
+    error_code ec = net::error::no_memory;  // or threads, to resolve with
+    look_at<system_error>(thrown, [&](const system_error& failure) { ec = failure.code(); });
+    return ec;
 }
 
 /// One coroutine at a time. Everything happens on one executor, which may be a strand. A run that has begun goes on

@@ -4,6 +4,8 @@
 // From a host's name to its addresses. Layer: io.
 
 #include <weir/config.hpp>
+#include <weir/exceptions.hpp>
+#include <weir/io/cancellable_run.hpp>
 #include <weir/io/completion.hpp>
 #include <weir/io/waiter_op.hpp>
 
@@ -34,12 +36,11 @@ public:
                                                                  [asked = self.get()] { asked->cancel(); });
         // Asio makes a thread for the first question of a context, which the system may refuse. A coroutine that waits
         // could not be told by an exception.
-        try {
+        const auto failure = caught([&] {
             self->resolver_.async_resolve(host, std::to_string(port), net::ip::resolver_base::numeric_service,
                                           [self](error_code ec, const results& found) { self->finish(ec, found); });
-        } catch (const system_error& thrown) {
-            self->finish(thrown.code(), {});
-        }
+        });
+        if (failure) self->finish(code_of(failure), {});
     }
 
     explicit resolution(const net::any_io_executor& executor) : resolver_(executor) {}

@@ -6,6 +6,7 @@
 #include <weir/bytes.hpp>
 #include <weir/config.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/io/stream_layer.hpp>
 #include <weir/io/transport.hpp>
 
@@ -46,7 +47,7 @@ public:
     /// `ssl` knows its side, and whom it is to trust. Throws std::bad_alloc.
     explicit tls_layer(ssl_ptr ssl) : ssl_(std::move(ssl)) {
         BIO* const bio = ssl_ ? BIO_new(socket_method()) : nullptr;
-        if (bio == nullptr) throw std::bad_alloc{};
+        if (bio == nullptr) raise(std::bad_alloc{});
         BIO_set_data(bio, this);
         BIO_set_init(bio, 1);
         SSL_set_bio(ssl_.get(), bio, bio);
@@ -113,7 +114,7 @@ private:
         using method_ptr = openssl_ptr<BIO_METHOD, &BIO_meth_free>;
         static const method_ptr method = [] {
             method_ptr made{BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "weir socket")};
-            if (!made) throw std::bad_alloc{};
+            if (!made) raise(std::bad_alloc{});
             BIO_meth_set_read(made.get(), &on_read);
             BIO_meth_set_write(made.get(), &on_write);
             BIO_meth_set_ctrl(made.get(),

@@ -5,6 +5,7 @@
 
 #include <weir/config.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/io/cancellable_run.hpp>
 #include <weir/io/completion.hpp>
 #include <weir/io/counted_ptr.hpp>
@@ -320,15 +321,13 @@ void ws_client_core::call(Handler ws_client_handlers::* which, Args&&... args) {
     const self_ptr self{this};
     const auto during = handlers_;
     if (!((*during).*which)) return;
-    try {
-        ((*during).*which)(std::forward<Args>(args)...);
-    } catch (...) {
-        if (handlers_ == during) handle_with({.on_close = during->on_close});
-        session_.give_up(error::closed);
-        if (current_) current_->terminate(error::closed);
-        request_turn();
-        throw;
-    }
+    const auto failure = caught([&] { ((*during).*which)(std::forward<Args>(args)...); });
+    if (!failure) return;
+    if (handlers_ == during) handle_with({.on_close = during->on_close});
+    session_.give_up(error::closed);
+    if (current_) current_->terminate(error::closed);
+    request_turn();
+    std::rethrow_exception(failure);
 }
 
 // ---- ending ----

@@ -5,6 +5,7 @@
 
 #include <weir/config.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/http/message.hpp>
 #include <weir/http/response.hpp>
 #include <weir/http/router.hpp>
@@ -156,8 +157,8 @@ inline engine::~engine() {
 inline void engine::add(std::string_view method, endpoint target) {
     const std::string pattern = target.pattern;
     if (router_.add(method, pattern, std::move(target)) != error::none) {
-        throw std::invalid_argument("weir: a route must begin with '/' and be new: " + std::string{method} + ' ' +
-                                    pattern);
+        raise(std::invalid_argument("weir: a route must begin with '/' and be new: " + std::string{method} + ' ' +
+                                    pattern));
     }
 }
 
@@ -174,7 +175,7 @@ inline std::uint16_t engine::listen(const listen_options& options) {
 }
 
 inline void engine::run() {
-    if (listeners_.empty()) throw std::logic_error("weir: run() without listen()");
+    if (listeners_.empty()) raise(std::logic_error("weir: run() without listen()"));
     if (options_.handle_signals) wait_for_signal();
     for (const auto& on : loops_) server_socket::prepare(on->context);
     for (const auto& from : listeners_) accept_next(*from);
@@ -191,12 +192,10 @@ inline void engine::run() {
 
 // What the application throws on a loop of its own accord ends the run, whichever loop it is.
 inline void engine::run_loop(std::size_t i) noexcept {
-    try {
-        context(i).run();
-    } catch (...) {
-        if (!failed_.exchange(true)) failure_ = std::current_exception();
-        stop();
-    }
+    const auto failure = caught([&] { context(i).run(); });
+    if (!failure) return;
+    if (!failed_.exchange(true)) failure_ = failure;
+    stop();
 }
 
 // ---- accepting ----
@@ -286,11 +285,8 @@ inline std::string engine::refusal(error why, std::string_view allow, http::resp
 
 inline net::awaitable<response> engine::call(const endpoint& target, const request& request) const {
     response answered{.status = 500, .body = "500 Internal Server Error\n"};
-    try {
-        answered = co_await target.plain(request);
-    } catch (...) {
-        report_(target.pattern, std::current_exception());
-    }
+    WEIR_TRY { answered = co_await target.plain(request); }
+    WEIR_CATCH_ALL { report_(target.pattern, std::current_exception()); }
     co_return answered;
 }
 

@@ -7,6 +7,7 @@
 // are added to the set once and wait by being in it. Linux.
 
 #include <weir/config.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/server/ready_handler.hpp>
 
 #include WEIR_ASIO(error.hpp)
@@ -43,7 +44,7 @@ public:
     explicit epoll_set(net::execution_context& context)
         : net::execution_context::service(context), waiter_(static_cast<net::io_context&>(context).get_executor()) {
         const int set = ::epoll_create1(EPOLL_CLOEXEC);
-        if (set < 0) throw system_error(last_error(), "epoll_create1");
+        if (set < 0) raise(system_error(last_error(), "epoll_create1"));
         waiter_.assign(set);
     }
 

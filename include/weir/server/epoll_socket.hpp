@@ -5,6 +5,7 @@
 
 #include <weir/bytes.hpp>
 #include <weir/config.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/server/epoll_set.hpp>
 #include <weir/server/ready_handler.hpp>
 
@@ -81,14 +82,14 @@ public:
     template <class Option>
     void set_option(const Option& option) {
         error_code ec;
-        if (set_option(option, ec)) throw system_error(ec, "set_option");
+        if (set_option(option, ec)) raise(system_error(ec, "set_option"));
     }
     template <class Option>
     void get_option(Option& option) const {
         auto size = static_cast<socklen_t>(option.size(protocol));
         const int failed = ::getsockopt(entry_.descriptor, option.level(protocol), option.name(protocol),
                                         option.data(protocol), &size);
-        if (failed != 0) throw system_error(epoll_set::last_error(), "get_option");
+        if (failed != 0) raise(system_error(epoll_set::last_error(), "get_option"));
         option.resize(protocol, size);
     }
 
@@ -165,7 +166,7 @@ private:
     endpoint_type name(name_function whose) const {
         error_code ec;
         const endpoint_type found = name(whose, ec);
-        if (ec) throw system_error(ec, "endpoint");
+        if (ec) raise(system_error(ec, "endpoint"));
         return found;
     }
 

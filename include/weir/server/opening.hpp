@@ -4,6 +4,7 @@
 // From a request to a session, or to the response that refuses it. Layer: server.
 
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/http/message.hpp>
 #include <weir/http/response.hpp>
 #include <weir/io/stream_session.hpp>
@@ -103,22 +104,18 @@ private:
     std::optional<reply> started(const Route& route, const Core& core) {
         const milliseconds life = route.options.max_life;
         if (life != life.zero()) core->expire_at(later(core->now(), life - random_up_to(life / 5)));
-        try {
-            route.start(counted_ptr<typename Route::core_type>{core}, request_);
-        } catch (...) {
-            report_(route.pattern, std::current_exception());
-        }
+        const auto failure = caught([&] { route.start(counted_ptr<typename Route::core_type>{core}, request_); });
+        if (failure) report_(route.pattern, failure);
         return std::nullopt;
     }
 
     template <class Route>
     std::optional<response> intercept(const Route& route) const {
         if (!route.options.intercept) return std::nullopt;
-        try {
-            return route.options.intercept(request_);
-        } catch (...) {
-            report_(route.pattern, std::current_exception());
-        }
+        std::optional<response> answer;
+        const auto failure = caught([&] { answer = route.options.intercept(request_); });
+        if (!failure) return answer;
+        report_(route.pattern, failure);
         return response{.status = 500, .body = "500 Internal Server Error\n"};
     }
 

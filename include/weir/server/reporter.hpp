@@ -5,6 +5,7 @@
 
 #include <weir/config.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 
 #include <cstdio>
 #include <exception>
@@ -23,26 +24,21 @@ public:
 
     void operator()(std::string_view route, std::exception_ptr failure) const noexcept {
         if (tell_) return tell_(route, failure);
-        try {
-            std::rethrow_exception(failure);
-        } catch (const std::exception& e) {
-            std::fprintf(stderr, "weir: handler of %.*s: %s\n", static_cast<int>(route.size()), route.data(), e.what());
-        } catch (...) {
-            std::fprintf(stderr, "weir: handler of %.*s: unknown exception\n", static_cast<int>(route.size()),
-                         route.data());
-        }
+        const auto print = [&](const char* what) {
+            std::fprintf(stderr, "weir: handler of %.*s: %s\n", static_cast<int>(route.size()), route.data(), what);
+        };
+        if (look_at<std::exception>(failure, [&](const std::exception& e) { print(e.what()); })) return;
+        print("unknown exception");
     }
 
     /// Unless the exception only says that the handler's session has ended, for this reason.
     void unless_ended(std::string_view route, std::exception_ptr failure, error_code end_reason) const noexcept {
         if (!failure) return;
-        try {
-            std::rethrow_exception(failure);
-        } catch (const system_error& e) {
-            if (e.code() == condition::closed || (end_reason && e.code() == end_reason)) return;
-        } catch (...) {
-        }
-        (*this)(route, failure);
+        bool ended = false;
+        look_at<system_error>(failure, [&](const system_error& e) {
+            ended = e.code() == condition::closed || (end_reason && e.code() == end_reason);
+        });
+        if (!ended) (*this)(route, failure);
     }
 
 private:

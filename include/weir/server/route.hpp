@@ -3,6 +3,7 @@
 
 // What a path leads to: a handler for plain responses, or the settings of its sessions. Layer: server.
 
+#include <weir/exceptions.hpp>
 #include <weir/http/grammar.hpp>
 #include <weir/http/message.hpp>
 #include <weir/io/stream_session.hpp>
@@ -37,7 +38,7 @@ struct sse_route {
         for (const auto& [name, value] : options.fields) fields.push_back({name, value});
         settings.stall.patience = options.stall_timeout;
         if (sse::handshake({.method = "GET", .target = "/"}, accept_options()).refusal != error::bad_argument) return;
-        throw std::invalid_argument("weir: sse_options::fields has a field that cannot be set: " + pattern);
+        raise(std::invalid_argument("weir: sse_options::fields has a field that cannot be set: " + pattern));
     }
     sse_route(const sse_route&) = delete;
     sse_route& operator=(const sse_route&) = delete;
@@ -80,7 +81,7 @@ struct ws_route {
         const error fault = ws::handshake({.method = "GET", .target = "/"}, accept_options()).refusal;
         const bool tokens = std::all_of(subprotocols.begin(), subprotocols.end(), http::is_token);
         if (fault != error::bad_argument && tokens) return;
-        throw std::invalid_argument("weir: ws_options has a field or a subprotocol that cannot be set: " + pattern);
+        raise(std::invalid_argument("weir: ws_options has a field or a subprotocol that cannot be set: " + pattern));
     }
     ws_route(const ws_route&) = delete;
     ws_route& operator=(const ws_route&) = delete;

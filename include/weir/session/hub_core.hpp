@@ -3,6 +3,7 @@
 
 // What a hub's event loops share: the log, who wants which topics, and who is there. Layer: session.
 
+#include <weir/exceptions.hpp>
 #include <weir/policy/any_policy.hpp>
 #include <weir/policy/lag.hpp>
 #include <weir/session/message_store.hpp>
@@ -85,7 +86,7 @@ public:
         : store_(std::move(store)), settings_(std::move(settings)) {
         format.epoch = store_.epoch();
         if (format.epoch.empty() || !fits_one_line(format.epoch)) {
-            throw std::invalid_argument("weir: a store's epoch must be one line of text");
+            raise(std::invalid_argument("weir: a store's epoch must be one line of text"));
         }
         format_ = std::make_shared<const message_format>(std::move(format));
     }

@@ -5,6 +5,7 @@
 
 #include <weir/bytes.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/session/hub_core.hpp>
 #include <weir/session/published_message.hpp>
 #include <weir/session/topic.hpp>
@@ -221,12 +222,10 @@ private:
         woken_ = true;
     }
     void note_missed() noexcept {
-        try {
-            take_in([](arrivals& in) { in.some_missed = true; });
-        } catch (...) {  // out of memory: the next message wakes the loop
-            const std::lock_guard lock{mutex_};
-            incoming_.some_missed = true;
-        }
+        const auto note = [](arrivals& in) { in.some_missed = true; };
+        if (!caught([&] { take_in(note); })) return;
+        const std::lock_guard lock{mutex_};  // out of memory: the next message wakes the loop
+        note(incoming_);
     }
     arrivals take_arrivals() {
         const std::lock_guard lock{mutex_};

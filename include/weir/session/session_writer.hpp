@@ -5,6 +5,7 @@
 
 #include <weir/bytes.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/session/feed.hpp>
 #include <weir/session/outbox.hpp>
 #include <weir/session/session_host.hpp>
@@ -271,12 +272,11 @@ inline session_writer::offer session_writer::gather(std::span<bytes_view> out) {
 // What of a feed's is the application's may throw. Such a session cannot go on: what it would be sent next is not
 // known.
 inline session_writer::offer session_writer::gather_or_end(std::span<bytes_view> out) {
-    try {
-        return gather(out);
-    } catch (...) {
-        terminate(error::closed);
-        throw;
-    }
+    offer made;
+    const auto failure = caught([&] { made = gather(out); });
+    if (!failure) return made;
+    terminate(error::closed);
+    std::rethrow_exception(failure);
 }
 
 inline void session_writer::take(const offer& made, std::size_t taken) {

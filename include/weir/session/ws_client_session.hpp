@@ -6,6 +6,7 @@
 
 #include <weir/config.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/policy/reconnect.hpp>
 #include <weir/session/reconnect_row.hpp>
 #include <weir/session/unsent_queue.hpp>
@@ -173,12 +174,11 @@ inline void ws_client_session::ended(error_code reason, ws::close_reason peer, t
 }
 
 inline bool ws_client_session::asks_to_come_back(ws::close_reason peer) {
-    try {
-        return settings_.comes_back(peer.code, peer.text);
-    } catch (...) {
-        give_up(error::closed);
-        throw;
-    }
+    bool comes = false;
+    const auto failure = caught([&] { comes = settings_.comes_back(peer.code, peer.text); });
+    if (!failure) return comes;
+    give_up(error::closed);
+    std::rethrow_exception(failure);
 }
 
 inline void ws_client_session::decide(const reconnect_facts& facts, time_point now) {

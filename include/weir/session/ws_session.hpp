@@ -5,6 +5,7 @@
 
 #include <weir/bytes.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/policy/heartbeat.hpp>
 #include <weir/policy/observer.hpp>
 #include <weir/session/inbox.hpp>
@@ -260,12 +261,10 @@ inline void ws_session::take_message(const ws::event& e) {
 // An exception of the application's ends the session: what it made of the message is not known.
 template <class Handler, class... Args>
 void ws_session::call(const Handler& handler, const Args&... args) {
-    try {
-        handler(args...);
-    } catch (...) {
-        terminate(error::closed);
-        throw;
-    }
+    const auto failure = caught([&] { handler(args...); });
+    if (!failure) return;
+    terminate(error::closed);
+    std::rethrow_exception(failure);
 }
 
 inline void ws_session::start_receive(receive_waiter& w) {
