@@ -94,7 +94,7 @@ if(llhttp_FOUND AND NOT TARGET llhttp::llhttp)
             "${llhttp_SOURCE_DIR}/api.c"
             "${llhttp_SOURCE_DIR}/http.c"
         )
-        target_include_directories(weir_llhttp SYSTEM PUBLIC "${llhttp_INCLUDE_DIR}")
+        target_include_directories(weir_llhttp SYSTEM PUBLIC "$<BUILD_INTERFACE:${llhttp_INCLUDE_DIR}>")
         # llhttp 8 has a loose and a strict build; weir does not rely on either, and prefers the strict one.
         target_compile_definitions(weir_llhttp PRIVATE LLHTTP_STRICT_MODE=1)
         set_target_properties(weir_llhttp PROPERTIES POSITION_INDEPENDENT_CODE ON)
