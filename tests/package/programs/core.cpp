@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 
 // Uses a header that needs nothing, and one that needs llhttp: include paths, language level and libraries come with
-// weir::weir.
+// weir::core, and no Asio does.
 
 #include <weir/http/request_parser.hpp>
 #include <weir/sse/encoder.hpp>
+
+#if defined(ASIO_VERSION) || defined(BOOST_ASIO_VERSION)
+#error "the protocol layer includes Asio"
+#endif
 
 int main() {
     weir::http::request_parser parser;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// Uses an optional part: zlib comes with its target.
+// Uses an optional part: zlib comes with its target, and no Asio is needed.
 
 #include <weir/deflate.hpp>
 
