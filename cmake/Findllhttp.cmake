@@ -81,24 +81,7 @@ if(llhttp_FOUND AND NOT TARGET llhttp::llhttp)
             PROPERTIES IMPORTED_LOCATION "${llhttp_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${llhttp_INCLUDE_DIR}"
         )
     else()
-        get_property(llhttp_languages GLOBAL PROPERTY ENABLED_LANGUAGES)
-        if(NOT "C" IN_LIST llhttp_languages)
-            enable_language(C)
-        endif()
-        unset(llhttp_languages)
-        add_library(
-            weir_llhttp
-            STATIC
-            EXCLUDE_FROM_ALL
-            "${llhttp_SOURCE_DIR}/llhttp.c"
-            "${llhttp_SOURCE_DIR}/api.c"
-            "${llhttp_SOURCE_DIR}/http.c"
-        )
-        target_include_directories(weir_llhttp SYSTEM PUBLIC "$<BUILD_INTERFACE:${llhttp_INCLUDE_DIR}>")
-        # llhttp 8 has a loose and a strict build; weir does not rely on either, and prefers the strict one.
-        target_compile_definitions(weir_llhttp PRIVATE LLHTTP_STRICT_MODE=1)
-        set_target_properties(weir_llhttp PROPERTIES POSITION_INDEPENDENT_CODE ON)
-        add_library(llhttp::llhttp ALIAS weir_llhttp)
+        add_subdirectory("${CMAKE_CURRENT_LIST_DIR}/llhttp" "${CMAKE_CURRENT_BINARY_DIR}/weir_llhttp")
     endif()
 endif()
 unset(llhttp_origin)

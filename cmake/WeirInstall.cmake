@@ -53,6 +53,7 @@ install(
         "${CMAKE_CURRENT_LIST_DIR}/Findllhttp.cmake"
     DESTINATION "${package_dir}"
 )
+install(FILES "${CMAKE_CURRENT_LIST_DIR}/llhttp/CMakeLists.txt" DESTINATION "${package_dir}/llhttp")
 
 # weir.pc and weir-boost.pc: wherever they are moved to, the prefix is found from there. Asio is expected on the compiler's
 # path, as neither Debian's nor Boost's has a .pc file to require.
