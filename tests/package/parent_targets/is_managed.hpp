@@ -5,6 +5,6 @@
 #if !defined(MANAGED_LLHTTP)
 #error "this is not the package manager's llhttp"
 #endif
-#if defined(NEEDS_ASIO) && !defined(MANAGED_ASIO)
+#if !defined(MANAGED_ASIO)
 #error "this is not the package manager's Asio"
 #endif
