@@ -3,7 +3,9 @@
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
-set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/weir")
+set(WEIR_INSTALL_CMAKEDIR "${CMAKE_INSTALL_DATADIR}/cmake/weir" CACHE STRING "Where the files for find_package() go")
+mark_as_advanced(WEIR_INSTALL_CMAKEDIR)
+set(package_dir "${WEIR_INSTALL_CMAKEDIR}")
 set(pkgconfig_dir "${CMAKE_INSTALL_DATADIR}/pkgconfig")
 
 install(TARGETS weir_core EXPORT weirTargets FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
