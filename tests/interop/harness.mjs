@@ -6,9 +6,11 @@ import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import fs from "node:fs";
 import http from "node:http";
+import http2 from "node:http2";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
+import tls from "node:tls";
 
 const skip_code = 77;  // what ctest calls SKIP_RETURN_CODE
 const watchdog_seconds = Number(process.env.WEIR_INTEROP_TIMEOUT ?? 180);
@@ -264,15 +266,15 @@ export function start_demo(port) {
 }
 
 /// A proxy of the given kind in front of `server`: `configuration({port, directory})` is its file's text. It gets a port
-/// and a directory of its own, and another try if someone took the port first.
-export async function start_proxy(name, program, configuration, args) {
+/// and a directory of its own, and another try if someone took the port first. `environment({directory})` is added to ours.
+export async function start_proxy(name, program, configuration, args, environment = () => ({})) {
     for (let attempt = 0; attempt < 10; attempt += 1) {
         const port = await free_port();
         const directory = fs.mkdtempSync(path.join(os.tmpdir(), `weir-${name}-`));
         directories.add(directory);
         const file = path.join(directory, "proxy.conf");
         fs.writeFileSync(file, configuration({ port, directory }));
-        const child = start(name, program, args({ file, directory }));
+        const child = start(name, program, args({ file, directory }), { env: environment({ directory }) });
         child.last_signal = "SIGTERM";  // it has workers, which a killed master leaves behind
         if (await Promise.race([accepts(port, child), child.exited.then(() => false)])) {
             return Object.assign(child, { port, url: `http://127.0.0.1:${port}` });
@@ -349,30 +351,21 @@ export async function until_readers(server, channel, count) {
     }
 }
 
-// -------------------------------------------------------------------------------------------------------- raw streams
+// ------------------------------------------------------------------------------------------------------ event streams
 
-/// One request on one socket, and its answer read byte by byte as it comes. `head()` is {status, fields (lower case),
-/// line}; `event()` and `comment()` resolve to the next one; `ended` to {clean}: whether the body came to its own end.
-export class raw_stream {
-    constructor(server, target, { method = "GET", version = "1.1", headers = {}, body = "" } = {}) {
+/// An event stream, read byte by byte as it comes. `head()` is {status, fields (lower case), line}; `event()` and
+/// `comment()` resolve to the next one; `ended` to {clean}: whether the body came to its own end.
+class event_reader {
+    constructor() {
         this.events = [];
         this.comments = [];
         this.waiting = [];
-        this.bytes = Buffer.alloc(0);
         this.text = "";
         this.block = { event: "message", data: [], id: undefined };
         this.over = undefined;
         this.ended = new Promise((resolve) => { this.end_with = resolve; });
-        const lines = Object.entries({ Host: `127.0.0.1:${server.port}`, Accept: "text/event-stream", ...headers });
-        if (body) lines.push(["Content-Length", String(Buffer.byteLength(body))]);
-        this.socket = net.connect(server.port, "127.0.0.1");
-        this.socket.on("data", (d) => this.received(d));
-        this.socket.on("close", () => this.finish(this.fields !== undefined && !this.chunked));
-        this.socket.on("error", () => this.finish(false));
-        this.socket.write(`${method} ${target} HTTP/${version}\r\n${lines.map(([n, v]) => `${n}: ${v}\r\n`).join("")}\r\n${body}`);
     }
 
-    close() { this.socket.destroy(); }
     head() { return this.wait(() => this.fields && { status: this.status, fields: this.fields, line: this.line }, "a response head"); }
     event() { return this.wait(() => this.events.shift(), "an event"); }
     comment() { return this.wait(() => this.comments.shift(), "a comment"); }
@@ -397,6 +390,46 @@ export class raw_stream {
         this.end_with(this.over);
         this.wake();
     }
+
+    take_text(data) {
+        const lines = (this.text + data.toString("utf8")).split("\n");
+        this.text = lines.pop();
+        for (const line of lines) this.take_line(line);
+    }
+
+    take_line(line) {
+        if (line === "") return this.dispatch();
+        const colon = line.indexOf(":"), name = colon < 0 ? line : line.slice(0, colon);
+        const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+        if (name === "") this.comments.push(value);
+        if (name === "data") this.block.data.push(value);
+        if (name === "event") this.block.event = value;
+        if (name === "id") this.last_id = value;
+        if (name === "retry") this.retry = Number(value);
+    }
+
+    dispatch() {
+        if (this.block.data.length) this.events.push({ event: this.block.event, data: this.block.data.join("\n"), id: this.last_id ?? "" });
+        this.block = { event: "message", data: [] };
+    }
+}
+
+/// One request on one socket. A `secure` server is asked over TLS, by HTTP/1.1.
+export class raw_stream extends event_reader {
+    constructor(server, target, { method = "GET", version = "1.1", headers = {}, body = "" } = {}) {
+        super();
+        this.bytes = Buffer.alloc(0);
+        const lines = Object.entries({ Host: `127.0.0.1:${server.port}`, Accept: "text/event-stream", ...headers });
+        if (body) lines.push(["Content-Length", String(Buffer.byteLength(body))]);
+        const to = { host: "127.0.0.1", port: server.port, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] };
+        this.socket = server.secure ? tls.connect(to) : net.connect(to);
+        this.socket.on("data", (d) => this.received(d));
+        this.socket.on("close", () => this.finish(this.fields !== undefined && !this.chunked));
+        this.socket.on("error", () => this.finish(false));
+        this.socket.write(`${method} ${target} HTTP/${version}\r\n${lines.map(([n, v]) => `${n}: ${v}\r\n`).join("")}\r\n${body}`);
+    }
+
+    close() { this.socket.destroy(); }
 
     received(data) {
         this.bytes = Buffer.concat([this.bytes, data]);
@@ -429,28 +462,29 @@ export class raw_stream {
             this.bytes = this.bytes.subarray(end + 2 + size + 2);
         }
     }
+}
 
-    take_text(data) {
-        const lines = (this.text + data.toString("utf8")).split("\n");
-        this.text = lines.pop();
-        for (const line of lines) this.take_line(line);
+/// One request by HTTP/2 over TLS, on a connection of its own.
+export class http2_stream extends event_reader {
+    constructor(server, target, { headers = {} } = {}) {
+        super();
+        this.session = http2.connect(server.url, { rejectUnauthorized: false });
+        this.session.on("error", () => this.finish(false));
+        this.stream = this.session.request({ ":path": target, accept: "text/event-stream", ...headers });
+        this.stream.on("response", (fields) => {
+            this.status = fields[":status"];
+            this.line = `HTTP/2 ${this.status}`;
+            this.fields = new Map(Object.entries(fields));
+            this.wake();
+        });
+        this.stream.on("data", (data) => { this.take_text(data); this.wake(); });
+        this.stream.on("end", () => { this.at_end = true; });
+        this.stream.on("error", () => this.finish(false));
+        this.stream.on("close", () => { this.finish(this.at_end === true && this.stream.rstCode === 0); this.session.close(); });
     }
 
-    take_line(line) {
-        if (line === "") return this.dispatch();
-        const colon = line.indexOf(":"), name = colon < 0 ? line : line.slice(0, colon);
-        const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-        if (name === "") this.comments.push(value);
-        if (name === "data") this.block.data.push(value);
-        if (name === "event") this.block.event = value;
-        if (name === "id") this.last_id = value;
-        if (name === "retry") this.retry = Number(value);
-    }
-
-    dispatch() {
-        if (this.block.data.length) this.events.push({ event: this.block.event, data: this.block.data.join("\n"), id: this.last_id ?? "" });
-        this.block = { event: "message", data: [] };
-    }
+    /// Leaves as a browser does that closes one of its streams; the connection stays until the proxy knows.
+    close() { this.stream.close(http2.constants.NGHTTP2_CANCEL); }
 }
 
 /// The proof that whatever is in between delivers each event at once: the server sends the next one only after the

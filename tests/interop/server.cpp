@@ -154,6 +154,12 @@ awaitable<void> blast(sse_session out, weir::request request) {
     co_await out.async_send({.event = "end", .data = ""});
 }
 
+/// All that it says at once is large, as after a reconnect; the stream stays open.
+awaitable<void> large(sse_session out) {
+    out.send({.data = std::string(4000, 'x')});
+    co_await out.async_closed();
+}
+
 void add_streams(weir::server& app, state& all, const std::vector<std::string>& origins) {
     const auto soon = 200ms;
     const auto on_channel = [&all](sse_session out, weir::request request) {
@@ -172,6 +178,7 @@ void add_streams(weir::server& app, state& all, const std::vector<std::string>& 
     app.sse("/cors", for_allowed_origins, {.post = true, .allowed_origins = origins, .allow_credentials = true});
     app.sse("/tokens", tokens, {.get = false, .post = true});
     app.sse("/blast", blast);
+    app.sse("/large", large);
 }
 
 void add_plain_routes(weir::server& app, state& all) {
