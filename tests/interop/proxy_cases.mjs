@@ -4,6 +4,7 @@
 
 import fs from "node:fs";
 import path from "node:path";
+import zlib from "node:zlib";
 import { fileURLToPath } from "node:url";
 import { check, check_contiguous, emit, ending_of, equal, finish, free_port, handshake_events, http2_stream, make_certificate,
     need_package, need_program, raw_stream, request, start, start_proxy, start_server, start_ws_server, stop, test,
@@ -33,6 +34,14 @@ export async function start_secure_proxy(name, program, configuration, args, opt
     fs.writeFileSync(both, fs.readFileSync(certificate) + fs.readFileSync(key));
     const proxy = await start_proxy(name, program, (at) => configuration({ ...at, certificate, key, both }), args, options);
     return Object.assign(proxy, { secure: true, url: `https://127.0.0.1:${proxy.port}`, ws_url: `wss://127.0.0.1:${proxy.port}` });
+}
+
+/// Has a reader read a body in gzip, each piece as soon as it can be.
+export function gunzip(reader) {
+    const stream = zlib.createGunzip(), take_text = reader.take_text.bind(reader);
+    reader.take_text = (data) => stream.write(data);
+    stream.on("data", (data) => { take_text(data); reader.wake(); });
+    return reader;
 }
 
 const protocols = [["HTTP/1.1", raw_stream], ["HTTP/2", http2_stream]];
