@@ -68,7 +68,7 @@ test("its defaults: a reader that goes is known behind the proxy", async () => {
 });
 
 test("its default Host: a page's WebSocket is refused, as one of another origin", async () => {
-    const careless = await start_nginx(ws_server.port, { "proxy_set_header Host $http_host;": "" });
+    const careless = await start_nginx(ws_server.port, { "proxy_set_header Host $host:$server_port;": "" });
     equal(await answer_to(careless, "/echo", { origin: careless.url }), 403, "with Origin, as a page");
     equal(await answer_to(careless, "/echo"), 101, "without, as a program");
 });
