@@ -82,3 +82,7 @@ weir_install_pkgconfig(weir "standalone Asio" ASIO_STANDALONE)
 weir_install_pkgconfig(weir-boost "Boost.Asio" WEIR_USE_BOOST_ASIO)
 
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/licenses/weir")
+
+if(PROJECT_IS_TOP_LEVEL)
+    include(WeirCPack)
+endif()
