@@ -11,6 +11,8 @@
 #if defined(WEIR_USE_BOOST_ASIO)
 #include <boost/system/error_code.hpp>
 #include <boost/system/system_error.hpp>
+
+#include <utility>  // for Boost 1.74's awaitable.hpp, which forgets it
 #else
 #include <system_error>
 #endif
@@ -43,6 +45,24 @@ namespace weir {
 namespace net = ::asio;
 }  // namespace weir
 
+#endif
+
+// Asio's cancellation slots: `#include WEIR_CANCELLATION(cancellation_signal.hpp)`, and detail::cancellation is where
+// they are. Boost.Asio has them since Boost 1.77. Before that weir's own stand in for what it does with them itself,
+// but Asio's operations and coroutines know nothing of those, so that no operation can be cancelled by itself.
+#if defined(WEIR_USE_BOOST_ASIO) && !__has_include(<boost/asio/cancellation_signal.hpp>)
+#define WEIR_CANCELLATION(header) <weir/io/own_cancellation.hpp>
+#define WEIR_HAS_CANCELLATION false
+namespace weir::detail {
+namespace own_cancellation {}
+namespace cancellation = own_cancellation;
+}  // namespace weir::detail
+#else
+#define WEIR_CANCELLATION(header) WEIR_ASIO(header)
+#define WEIR_HAS_CANCELLATION true
+namespace weir::detail {
+namespace cancellation = net;
+}  // namespace weir::detail
 #endif
 
 // Where the processor may have AVX2: a function compiled for it, the sign bits of a vector's 32 bytes, and whether to
@@ -109,5 +129,10 @@ using error_condition = WEIR_SYSTEM::error_condition;
 using error_category = WEIR_SYSTEM::error_category;
 /// What is thrown of an error_code.
 using system_error = WEIR_SYSTEM::system_error;
+
+/// Whether operations can be cancelled by themselves, as Asio knows it: by cancellation slots, and with operators like
+/// `||`. Where they cannot (Boost before 1.77), what docs say of cancellation does not hold; close(), abort() and time
+/// limits end everything there, too.
+inline constexpr bool has_cancellation = WEIR_HAS_CANCELLATION;
 
 }  // namespace weir

@@ -5,7 +5,7 @@
 
 #include "catch.hpp"
 
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
 #include WEIR_ASIO(io_context.hpp)
 #include WEIR_ASIO(redirect_error.hpp)
 #include WEIR_ASIO(use_awaitable.hpp)
@@ -25,10 +25,12 @@ using weir::error;
 using weir::error_code;
 using weir::detail::async_sleep_until;
 using weir::detail::cancellable_run;
+using weir::detail::interruption;
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 
 struct fixture {
-    net::cancellation_signal signal;  // outlives what may be cancelled
+    cancellation::cancellation_signal signal;  // outlives what may be cancelled
     test::virtual_context context;
     net::any_io_executor executor = context.context().get_executor();
     cancellable_run runner;
@@ -36,25 +38,34 @@ struct fixture {
     int begun = 0;
 
     // Sleeps again and again, and returns `result`.
-    net::awaitable<error_code> work(int seconds, error_code result = {}) {
+    net::awaitable<error_code> sleep(interruption stop, int seconds, error_code result) {
         ++begun;
         for (; seconds > 0; --seconds) {
             const weir::time_point until = weir::detail::loop::of(executor).now() + 1s;
             error_code ignored;
-            co_await async_sleep_until(executor, until, net::redirect_error(net::use_awaitable, ignored));
+            auto token = stop.step(net::redirect_error(net::use_awaitable, ignored));
+            co_await async_sleep_until(executor, until, token);
         }
         co_return result;
     }
+    auto work(int seconds, error_code result = {}) {
+        return [this, seconds, result](interruption stop) { return sleep(stop, seconds, result); };
+    }
     template <class Exception>
-    net::awaitable<error_code> throwing(Exception thrown) {
-        co_await work(1);
+    net::awaitable<error_code> sleep_and_throw(interruption stop, Exception thrown) {
+        co_await sleep(stop, 1, {});
         throw Exception(thrown);
     }
+    template <class Exception>
+    auto throwing(Exception thrown) {
+        return [this, thrown](interruption stop) { return sleep_and_throw(stop, thrown); };
+    }
 
-    void run(net::awaitable<error_code> what, weir::milliseconds limit = 0ms) {
+    template <class Work>
+    void run(Work what, weir::milliseconds limit = 0ms) {
         outcome.reset();
-        runner.async_run(executor, std::move(what), limit, error::connect_timed_out,
-                         net::bind_cancellation_slot(signal.slot(), [this](error_code ec) { outcome = ec; }));
+        runner.async_run(executor, what, limit, error::connect_timed_out,
+                         cancellation::bind_cancellation_slot(signal.slot(), [this](error_code ec) { outcome = ec; }));
     }
 };
 
@@ -93,7 +104,7 @@ TEST_CASE_METHOD(fixture, "cancellable run: it is stopped from outside, at any t
     }
     SECTION("by the handler's slot") {
         context.pass(10s);
-        signal.emit(net::cancellation_type::terminal);
+        signal.emit(cancellation::cancellation_type::terminal);
     }
     SECTION("for a reason") {
         context.pass(10s);
@@ -144,14 +155,14 @@ TEST_CASE_METHOD(fixture, "cancellable run: what the coroutine throws is its res
 TEST_CASE("cancellable run: within a coroutine it is awaited, and stopped with it", "[io][cancellable_run]") {
     fixture f;
     cancellable_run inner;
-    const auto outer = [&]() -> net::awaitable<error_code> {
+    const auto outer = [&](interruption stop) -> net::awaitable<error_code> {
         error_code ec;
-        auto what = f.work(1'000);
-        co_await inner.async_run(f.executor, std::move(what), 1h, error::connect_timed_out,
-                                 net::redirect_error(net::use_awaitable, ec));
+        const auto what = f.work(1'000);
+        auto token = stop.step(net::redirect_error(net::use_awaitable, ec));
+        co_await inner.async_run(f.executor, what, 1h, error::connect_timed_out, token);
         co_return ec;
     };
-    f.run(outer());
+    f.run([&](interruption stop) { return outer(stop); });
     f.context.pass(10s);
     SECTION("the outer one is stopped") { f.runner.cancel(); }
     SECTION("the inner one is stopped") { inner.cancel(); }
@@ -187,11 +198,11 @@ TEST_CASE("cancellable run: a coroutine that owns its runner goes with the conte
         fixture f;
         const auto outer = [&f](std::shared_ptr<int>) -> net::awaitable<error_code> {
             cancellable_run mine;
-            auto what = f.work(1'000);
-            co_await mine.async_run(f.executor, std::move(what), 1h, error::connect_timed_out, net::use_awaitable);
+            const auto what = f.work(1'000);
+            co_await mine.async_run(f.executor, what, 1h, error::connect_timed_out, net::use_awaitable);
             co_return error_code{};
         };
-        f.run(outer(std::move(life)));
+        f.run([&](interruption) { return outer(std::move(life)); });
         f.context.pass(10s);
         CHECK_FALSE(watch.expired());
     }

@@ -94,8 +94,10 @@ struct fixture {
     template <class Handler>
     void connect(const std::string& to, weir::milliseconds limit, Handler handler) {
         url = *http::parse_url(to);
-        attempt.async_run(stream.get_executor(), weir::detail::connect_to(stream, url, options), limit,
-                          error::connect_timed_out, std::move(handler));
+        const auto work = [this](weir::detail::interruption stop) {
+            return weir::detail::connect_to(stream, url, options, stop);
+        };
+        attempt.async_run(stream.get_executor(), work, limit, error::connect_timed_out, std::move(handler));
     }
     void connect(const std::string& to, weir::milliseconds limit = 0ms) {
         connect(to, limit, [this](error_code ec) { outcome = ec; });

@@ -9,13 +9,15 @@
 #include <weir/io/completion.hpp>
 #include <weir/io/counted_ptr.hpp>
 #include <weir/io/loop.hpp>
+#include <weir/io/transport.hpp>
 #include <weir/time.hpp>
 
 #include WEIR_ASIO(any_io_executor.hpp)
 #include WEIR_ASIO(async_result.hpp)
 #include WEIR_ASIO(awaitable.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
-#include WEIR_ASIO(cancellation_type.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(cancellation_type.hpp)
 #include WEIR_ASIO(co_spawn.hpp)
 #include WEIR_ASIO(dispatch.hpp)
 #include WEIR_ASIO(error.hpp)
@@ -33,6 +35,39 @@ inline error_code code_of(const std::exception_ptr& thrown) noexcept {
     return ec;
 }
 
+/// How a coroutine is stopped. Asio's cancellation slots see to that wherever it waits. Without them it says how, step
+/// by step, and what it does not say is not interrupted. Valid as long as the coroutine.
+class interruption {
+public:
+    interruption(cancellation::cancellation_slot slot, const error_code& reason) noexcept
+        : slot_(slot), reason_(&reason) {}
+
+    /// The token for an operation of this library's that is to be awaited. Throws if the coroutine has been stopped
+    /// before, as Asio does where it waits.
+    template <class Token>
+    auto step(Token token) {
+        if constexpr (has_cancellation) {
+            return token;
+        } else {
+            if (*reason_) throw system_error{*reason_};
+            return cancellation::bind_cancellation_slot(slot_, std::move(token));
+        }
+    }
+
+    /// From now on there is nothing but this stream to wait for.
+    template <class Stream>
+    void by_closing(Stream& stream) {
+        if constexpr (!has_cancellation) {
+            if (*reason_) throw system_error{*reason_};
+            slot_.assign([&stream](auto) { close_stream(stream); });
+        }
+    }
+
+private:
+    cancellation::cancellation_slot slot_;
+    const error_code* reason_;
+};
+
 /// One coroutine at a time. Everything happens on one executor, which may be a strand. A run that has begun goes on
 /// when this object is destroyed, and cannot be stopped any more.
 class cancellable_run {
@@ -41,25 +76,24 @@ public:
     cancellable_run(const cancellable_run&) = delete;
     cancellable_run& operator=(const cancellable_run&) = delete;
 
-    /// Runs `work`; not while another runs. `limit`: zero means none.
+    /// Runs `work(interruption)`, a net::awaitable<error_code>; not while another runs. `limit`: zero means none.
     /// Signature     void(error_code)
     /// Completes     when the coroutine has come to its end, whatever ended it
     /// Errors        what the coroutine returned; `too_late` if the limit has passed; what cancel() was given; the code
     ///               of a system_error that it threw, and no_memory for anything else
     /// Cancellation  as cancel()
-    template <class Token>
-    auto async_run(const net::any_io_executor& executor, net::awaitable<error_code> work, milliseconds limit,
-                   error too_late, Token&& token) {
+    template <class Work, class Token>
+    auto async_run(const net::any_io_executor& executor, Work work, milliseconds limit, error too_late, Token&& token) {
         return net::async_initiate<Token, void(error_code)>(
-            [](auto handler, cancellable_run* self, net::any_io_executor on, net::awaitable<error_code> what,
-               milliseconds within, error otherwise) {
+            [](auto handler, cancellable_run* self, net::any_io_executor on, Work what, milliseconds within,
+               error otherwise) {
                 self->current_ = counted_ptr<run>{new run{on, otherwise}};
                 auto* const started = self->current_.get();
                 auto done = keep_handler<error_code>(std::move(handler), on,
                                                      [started] { started->stop(net::error::operation_aborted); });
                 run_end end{counted_ptr<run>{started}, std::move(done)};
                 started->wait(within);
-                net::co_spawn(on, std::move(what), std::move(end));
+                net::co_spawn(on, what(interruption{started->signal.slot(), started->reason}), std::move(end));
             },
             token, this, executor, std::move(work), limit, too_late);
     }
@@ -93,7 +127,7 @@ private:
             if (over || reason) return;
             reason = why;
             loop.cancel(*this);
-            signal.emit(net::cancellation_type::terminal);
+            signal.emit(cancellation::cancellation_type::terminal);
         }
         void end() noexcept {
             if (!std::exchange(over, true)) loop.cancel(*this);
@@ -103,14 +137,14 @@ private:
         detail::loop& loop;
         const error too_late;
         reference_count references;
-        net::cancellation_signal signal;
+        cancellation::cancellation_signal signal;
         error_code reason;  // why it was stopped
         bool over = false;
     };
 
     // What the coroutine completes; destroyed with it if its context is. Nothing but the coroutine owns the handler.
     struct run_end {
-        using cancellation_slot_type = net::cancellation_slot;
+        using cancellation_slot_type = cancellation::cancellation_slot;
 
         run_end(counted_ptr<run> of, completion_ptr<error_code> whom) : ended(std::move(of)), done(std::move(whom)) {}
         run_end(run_end&&) noexcept = default;

@@ -48,21 +48,27 @@ struct connection_options {
 };
 
 /// Connects a fresh stream, up to where the request's first byte is due. `stream`, `url` and `options` are needed until
-/// the end. Cancellation is total; after an error or a cancellation the stream is of no use any more.
-/// Errors: no_tls, bad_argument for a proxy's URL, those of async_resolve() and async_connect_race(), proxy_refused,
-/// those of response_parser for the proxy's answer, untrusted_server and others of TLS, of reading and writing.
-net::awaitable<error_code> connect_to(client_stream& stream, const http::url& url, const connection_options& options);
+/// the end. Cancellation is total, by `stop` where there is no other; after an error or a cancellation the stream is of
+/// no use any more. Errors: no_tls, bad_argument for a proxy's URL, those of async_resolve() and async_connect_race(),
+/// proxy_refused, those of response_parser for the proxy's answer, untrusted_server and others of TLS, of reading and
+/// writing.
+net::awaitable<error_code> connect_to(client_stream& stream, const http::url& url, const connection_options& options,
+                                      interruption stop);
 
 /// Connects to a host directly.
-inline net::awaitable<error_code> reach(client_stream& stream, const http::url& url, milliseconds delay) {
+inline net::awaitable<error_code> reach(client_stream& stream, const http::url& url, milliseconds delay,
+                                        interruption stop) {
     error_code ec;
-    auto token = net::redirect_error(net::use_awaitable, ec);
+    const auto token = net::redirect_error(net::use_awaitable, ec);
     const net::any_io_executor executor = stream.get_executor();
-    const endpoint_list endpoints = co_await async_resolve(executor, url.host, url.port, token);
+    auto resolving = stop.step(token);
+    const endpoint_list endpoints = co_await async_resolve(executor, url.host, url.port, resolving);
     if (ec) co_return ec;
     auto& socket = stream.lowest_layer();
-    socket = co_await async_connect_race(executor, endpoints, delay, token);
+    auto connecting = stop.step(token);
+    socket = co_await async_connect_race(executor, endpoints, delay, connecting);
     if (ec) co_return ec;
+    stop.by_closing(stream);
     static_cast<void>(socket.non_blocking(true, ec));
     disable_nagle(stream);
     co_return ec;
@@ -94,7 +100,7 @@ inline net::awaitable<error_code> open_tunnel(client_stream& stream, const http:
 }
 
 inline net::awaitable<error_code> connect_to(client_stream& stream, const http::url& url,
-                                             const connection_options& options) {
+                                             const connection_options& options, interruption stop) {
     if (url.secure() && !options.tls) co_return make_error_code(error::no_tls);
     std::optional<http::url> proxy;
     if (options.proxy) {
@@ -102,7 +108,7 @@ inline net::awaitable<error_code> connect_to(client_stream& stream, const http::
         if (!proxy || proxy->scheme != "http") co_return make_error_code(error::bad_argument);
     }
     const http::url& nearest = proxy ? *proxy : url;
-    error_code ec = co_await reach(stream, nearest, options.address_delay);
+    error_code ec = co_await reach(stream, nearest, options.address_delay, stop);
     if (!ec && proxy) ec = co_await open_tunnel(stream, url, *options.proxy);
     if (ec || !url.secure()) co_return ec;
     stream.set_layer(options.tls->make(url.host));

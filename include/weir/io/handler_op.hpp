@@ -6,9 +6,9 @@
 #include <weir/config.hpp>
 
 #include WEIR_ASIO(associated_allocator.hpp)
-#include WEIR_ASIO(associated_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(associated_cancellation_slot.hpp)
 #include WEIR_ASIO(associated_executor.hpp)
-#include WEIR_ASIO(cancellation_type.hpp)
+#include WEIR_CANCELLATION(cancellation_type.hpp)
 #include WEIR_ASIO(executor_work_guard.hpp)
 
 #include <memory>
@@ -45,16 +45,16 @@ protected:
     /// Has `cancel()` called when the handler's cancellation slot fires; it releases the operation, or leaves it.
     template <class Cancel>
     void cancel_by(Cancel cancel) {
-        auto slot = net::get_associated_cancellation_slot(handler_);
+        auto slot = cancellation::get_associated_cancellation_slot(handler_);
         if (!slot.is_connected()) return;
-        slot.assign([cancel = std::move(cancel)](net::cancellation_type type) mutable {
-            if (type != net::cancellation_type::none) cancel();
+        slot.assign([cancel = std::move(cancel)](cancellation::cancellation_type type) mutable {
+            if (type != cancellation::cancellation_type::none) cancel();
         });
     }
 
     /// Frees the memory before the handler is called, so that the handler's next operation can use it again.
     released release() noexcept {
-        auto slot = net::get_associated_cancellation_slot(handler_);
+        auto slot = cancellation::get_associated_cancellation_slot(handler_);
         if (slot.is_connected()) slot.clear();
         released left{std::move(handler_), executor_, std::move(work_)};
         allocator memory{net::get_associated_allocator(left.handler)};

@@ -116,7 +116,7 @@ private:
     net::awaitable<void> connect();
     net::awaitable<bool> prepare();
     milliseconds time_left() const;
-    net::awaitable<error_code> reach_answer();
+    net::awaitable<error_code> reach_answer(interruption stop);
     net::awaitable<void> read();
     net::awaitable<void> read_more();
     net::awaitable<error_code> read_some();
@@ -239,8 +239,8 @@ inline net::awaitable<void> sse_client_core::connect() {
     }
     error_code ec;
     auto token = net::redirect_error(net::use_awaitable, ec);
-    auto work = reach_answer();
-    co_await current_.async_run(executor_, std::move(work), time_left(), error::connect_timed_out, token);
+    const auto work = [this](interruption stop) { return reach_answer(stop); };
+    co_await current_.async_run(executor_, work, time_left(), error::connect_timed_out, token);
     take(!ec ? answer_ : is_over() ? step::need_more : session_.connection_ended(ec, loop_.now()));
 }
 
@@ -253,8 +253,8 @@ inline milliseconds sse_client_core::time_left() const {
 inline net::awaitable<bool> sse_client_core::prepare() {
     error_code ec;
     auto token = net::redirect_error(net::use_awaitable, ec);
-    auto hook = plan_.before_attempt.run(session_.attempt());
-    co_await current_.async_run(executor_, std::move(hook), milliseconds{0}, error::none, token);
+    const auto hook = [this](interruption) { return plan_.before_attempt.run(session_.attempt()); };
+    co_await current_.async_run(executor_, hook, milliseconds{0}, error::none, token);
     if (is_over()) co_return false;
     attempt_ends_ = later(loop_.now(), plan_.connect_timeout);
     const step taken = ec ? session_.hook_failed(ec, loop_.now()) : session_.prepare(loop_.now());
@@ -262,10 +262,10 @@ inline net::awaitable<bool> sse_client_core::prepare() {
     co_return taken == step::need_more && !is_over();
 }
 
-inline net::awaitable<error_code> sse_client_core::reach_answer() {
+inline net::awaitable<error_code> sse_client_core::reach_answer(interruption stop) {
     unread_ = {};
     transport_.emplace(client_stream{executor_});
-    error_code ec = co_await connect_to(transport_->stream(), session_.target(), plan_.connection);
+    error_code ec = co_await connect_to(transport_->stream(), session_.target(), plan_.connection, stop);
     if (ec) co_return ec;
     transport_->prepare();
     const std::string_view request = session_.request();
@@ -314,14 +314,16 @@ inline net::awaitable<error_code> sse_client_core::read_some() {
 }
 
 inline net::awaitable<void> sse_client_core::sleep() {
-    const auto until = [](net::any_io_executor executor, time_point at) -> net::awaitable<error_code> {
-        co_await async_sleep_until(executor, at, net::use_awaitable);
+    const auto until = [](net::any_io_executor executor, time_point at,
+                          interruption stop) -> net::awaitable<error_code> {
+        auto token = stop.step(net::use_awaitable);
+        co_await async_sleep_until(executor, at, token);
         co_return error_code{};
     };
     error_code ignored;
     auto token = net::redirect_error(net::use_awaitable, ignored);
-    auto pause = until(executor_, session_.retry_at());
-    co_await current_.async_run(executor_, std::move(pause), milliseconds{0}, error::none, token);
+    const auto pause = [&](interruption stop) { return until(executor_, session_.retry_at(), stop); };
+    co_await current_.async_run(executor_, pause, milliseconds{0}, error::none, token);
     if (loop_.now() >= session_.retry_at()) session_.retry_now();
 }
 

@@ -8,6 +8,7 @@
 #include <weir/http/grammar.hpp>
 #include <weir/http/url.hpp>
 #include <weir/io/attempt_hook.hpp>
+#include <weir/io/cancellable_run.hpp>
 #include <weir/io/client_connection.hpp>
 #include <weir/io/client_stream.hpp>
 #include <weir/io/counted_ptr.hpp>
@@ -149,13 +150,13 @@ inline net::awaitable<error_code> prepare_attempt(std::shared_ptr<ws_client_open
 }
 
 /// Connects, and shakes hands: after that the connection is open.
-inline net::awaitable<error_code> open_websocket(std::shared_ptr<ws_client_opening> opening) {
+inline net::awaitable<error_code> open_websocket(std::shared_ptr<ws_client_opening> opening, interruption stop) {
     const auto url = http::parse_url(opening->attempt.url);
     if (!url || !(url->scheme == "ws" || url->scheme == "wss")) co_return make_error_code(error::bad_argument);
     ws_client_connection& connection = *opening->connection;
     ws_connect_options asked{.subprotocols = opening->attempt.subprotocols, .fields = opening->attempt.fields};
     const client_opening handshake{std::move(asked), connection.deflate_options()};
-    const error_code ec = co_await connect_to(connection.stream(), *url, opening->plan->connection);
+    const error_code ec = co_await connect_to(connection.stream(), *url, opening->plan->connection, stop);
     if (ec) co_return ec;
     co_return co_await shake_hands(connection, handshake, url->authority, url->target, &opening->status);
 }

@@ -160,18 +160,19 @@ inline void ws_client_core::begin_attempt() {
     if (session_.is_closed()) return;
     const opening_ptr opening = make_opening(plan_, session_.failures());
     if (!plan_->before_attempt) return connect(opening);
-    attempt_.async_run(executor_, prepare_attempt(opening), milliseconds{0}, error::none,
-                       [self = self_ptr{this}, opening](error_code ec) {
-                           if (!ec) return self->connect(opening);
-                           self->session_.hook_failed(ec, self->loop_.now());
-                           self->go_on();
-                       });
+    const auto hook = [opening](interruption) { return prepare_attempt(opening); };
+    attempt_.async_run(executor_, hook, milliseconds{0}, error::none, [self = self_ptr{this}, opening](error_code ec) {
+        if (!ec) return self->connect(opening);
+        self->session_.hook_failed(ec, self->loop_.now());
+        self->go_on();
+    });
 }
 
 inline void ws_client_core::connect(const opening_ptr& opening) {
     if (session_.is_closed()) return;
     opening->connection = ws_connection_ptr{new ws_client_connection{executor_, plan_}};
-    attempt_.async_run(executor_, open_websocket(opening), plan_->connect_timeout, error::connect_timed_out,
+    const auto work = [opening](interruption stop) { return open_websocket(opening, stop); };
+    attempt_.async_run(executor_, work, plan_->connect_timeout, error::connect_timed_out,
                        [self = self_ptr{this}, opening](error_code ec) { self->on_connected(opening, ec); });
 }
 

@@ -12,7 +12,7 @@
 
 #include WEIR_ASIO(any_io_executor.hpp)
 #include WEIR_ASIO(associated_allocator.hpp)
-#include WEIR_ASIO(associated_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(associated_cancellation_slot.hpp)
 #include WEIR_ASIO(associated_executor.hpp)
 #include WEIR_ASIO(error.hpp)
 
@@ -129,7 +129,7 @@ class message_handler {
 public:
     using allocator_type = net::associated_allocator_t<Handler>;
     using executor_type = net::associated_executor_t<Handler, net::any_io_executor>;
-    using cancellation_slot_type = net::associated_cancellation_slot_t<Handler>;
+    using cancellation_slot_type = cancellation::associated_cancellation_slot_t<Handler>;
 
     message_handler(Handler handler, net::any_io_executor executor)
         : executor_(std::move(executor)), handler_(std::move(handler)) {}
@@ -137,7 +137,7 @@ public:
     allocator_type get_allocator() const noexcept { return net::get_associated_allocator(handler_); }
     executor_type get_executor() const noexcept { return net::get_associated_executor(handler_, executor_); }
     cancellation_slot_type get_cancellation_slot() const noexcept {
-        return net::get_associated_cancellation_slot(handler_);
+        return cancellation::get_associated_cancellation_slot(handler_);
     }
 
     void operator()(error_code ec, const received_ptr& message) {

@@ -22,11 +22,11 @@
 #include <weir/ws/handshake.hpp>
 #include <weir/ws/masking_keys.hpp>
 
-#include WEIR_ASIO(associated_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(associated_cancellation_slot.hpp)
 #include WEIR_ASIO(associated_executor.hpp)
 #include WEIR_ASIO(awaitable.hpp)
 #include WEIR_ASIO(buffer.hpp)
-#include WEIR_ASIO(cancellation_type.hpp)
+#include WEIR_CANCELLATION(cancellation_type.hpp)
 #include WEIR_ASIO(co_spawn.hpp)
 #include WEIR_ASIO(connect.hpp)
 #include WEIR_ASIO(error.hpp)
@@ -176,10 +176,10 @@ void run_opening(Handler handler, counted_ptr<Core> core, net::awaitable<error_c
     if (core->state() != phase::fresh) {
         return post_completion(std::move(handler), executor, make_error_code(error::closed));
     }
-    auto slot = net::get_associated_cancellation_slot(handler);
+    auto slot = cancellation::get_associated_cancellation_slot(handler);
     if (slot.is_connected()) {
-        slot.assign([session = core.get()](net::cancellation_type type) {
-            if ((type & net::cancellation_type::terminal) != net::cancellation_type::none) {
+        slot.assign([session = core.get()](cancellation::cancellation_type type) {
+            if ((type & cancellation::cancellation_type::terminal) != cancellation::cancellation_type::none) {
                 session->terminate(net::error::operation_aborted);
             }
         });
