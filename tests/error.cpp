@@ -6,6 +6,7 @@
 
 #include <set>
 #include <string>
+#include <system_error>
 #include <vector>
 
 using weir::condition;
@@ -58,14 +59,14 @@ TEST_CASE("errors: the first and the last of each group match that group's condi
         error e;
         condition expected;
     };
-    const auto [e, expected] =
-        GENERATE(row{error::closed, condition::closed}, row{error::draining, condition::closed},
-                 row{error::bad_request_line, condition::protocol_violation},
-                 row{error::truncated, condition::protocol_violation}, row{error::not_found, condition::refused},
-                 row{error::untrusted_server, condition::refused}, row{error::target_too_long, condition::limit_exceeded},
-                 row{error::slow_reader, condition::limit_exceeded},
-                 row{error::request_timed_out, condition::timed_out}, row{error::expired, condition::timed_out},
-                 row{error::bad_argument, condition::misuse}, row{error::not_accepted, condition::misuse});
+    const auto [e, expected] = GENERATE(
+        row{error::closed, condition::closed}, row{error::draining, condition::closed},
+        row{error::bad_request_line, condition::protocol_violation},
+        row{error::truncated, condition::protocol_violation}, row{error::not_found, condition::refused},
+        row{error::untrusted_server, condition::refused}, row{error::target_too_long, condition::limit_exceeded},
+        row{error::slow_reader, condition::limit_exceeded}, row{error::request_timed_out, condition::timed_out},
+        row{error::expired, condition::timed_out}, row{error::bad_argument, condition::misuse},
+        row{error::not_accepted, condition::misuse});
 
     const error_code ec = e;
     INFO(ec.message());
@@ -75,7 +76,7 @@ TEST_CASE("errors: the first and the last of each group match that group's condi
 }
 
 TEST_CASE("errors: another category's codes match no condition of weir", "[error]") {
-    const error_code ec{static_cast<int>(error::stalled), std::generic_category()};
+    const error_code ec{static_cast<int>(error::stalled), WEIR_SYSTEM::generic_category()};
     CHECK_FALSE(ec == condition::timed_out);
     CHECK_FALSE(ec == error::stalled);
 }
@@ -100,6 +101,24 @@ TEST_CASE("errors: a connection lost is a connection closed, in a category of ol
         CHECK(error_code{static_cast<int>(lost), category} == condition::closed);
     }
     CHECK_FALSE(error_code{static_cast<int>(std::errc::timed_out), category} == condition::closed);
+}
+
+// Boost's are others, and convert.
+TEST_CASE("errors: as the standard library's codes they say the same", "[error]") {
+    const std::error_code ec = weir::make_error_code(error::expired);
+    const std::error_condition timed_out = weir::make_error_condition(condition::timed_out);
+    const std::error_condition closed = weir::make_error_condition(condition::closed);
+    CHECK(ec.value() == static_cast<int>(error::expired));
+    CHECK(ec.message() == weir::message(error::expired));
+    CHECK(std::string{ec.category().name()} == "weir");
+    CHECK(ec == timed_out);
+    CHECK_FALSE(ec == closed);
+    CHECK(ec == weir::make_error_code(error::expired));
+    CHECK_FALSE(ec == weir::make_error_code(error::stalled));
+
+    const error_code reset{static_cast<int>(std::errc::connection_reset), WEIR_SYSTEM::system_category()};
+    CHECK(std::error_code{reset} == std::errc::connection_reset);
+    CHECK_FALSE(std::error_code{weir::make_error_code(error::none)});
 }
 
 TEST_CASE("errors: each condition has a text", "[error]") {
