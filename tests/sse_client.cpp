@@ -7,8 +7,8 @@
 #include <weir/tls.hpp>
 
 #include WEIR_ASIO(awaitable.hpp)
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(co_spawn.hpp)
 #include WEIR_ASIO(io_context.hpp)
 #include WEIR_ASIO(post.hpp)
@@ -39,6 +39,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 namespace script = test::script;
 using test::scripted_server;
@@ -176,13 +177,13 @@ TEST_CASE("SSE client: only one may ask", "[sse_client]") {
 TEST_CASE("SSE client: who no longer wants an event loses none", "[sse_client]") {
     fixture f{{{script::send{head + "data: a\n\n"}, script::wait{}, script::send{"data: b\n\n"}, script::silence{}}}};
     CHECK(f.next().event == "message|a|");
-    net::cancellation_signal signal;
+    cancellation::cancellation_signal signal;
     std::optional<error_code> cancelled;
     f.client->async_next(
-        net::bind_cancellation_slot(signal.slot(), [&](error_code ec, std::optional<sse_message>) { cancelled = ec; }));
+        cancellation::bind_cancellation_slot(signal.slot(), [&](error_code ec, std::optional<sse_message>) { cancelled = ec; }));
     f.context.restart();
     f.context.poll();
-    signal.emit(net::cancellation_type::total);
+    signal.emit(cancellation::cancellation_type::total);
     test::run_until(f.context, [&] { return cancelled.has_value(); });
     CHECK(cancelled == net::error::operation_aborted);
     f.server.proceed();
@@ -552,11 +553,11 @@ TEST_CASE("SSE client: cancelled when an event is about to be handed out, it kee
     bool opened = false;
     f.client->handle_with({.on_open = [&] { opened = true; }});
     test::run_until(f.context, [&] { return opened; });
-    net::cancellation_signal signal;
+    cancellation::cancellation_signal signal;
     std::optional<error_code> cancelled;
     f.client->async_next(
-        net::bind_cancellation_slot(signal.slot(), [&](error_code ec, std::optional<sse_message>) { cancelled = ec; }));
-    signal.emit(net::cancellation_type::total);  // the coroutine has been woken, and has not run yet
+        cancellation::bind_cancellation_slot(signal.slot(), [&](error_code ec, std::optional<sse_message>) { cancelled = ec; }));
+    signal.emit(cancellation::cancellation_type::total);  // the coroutine has been woken, and has not run yet
     test::run_until(f.context, [&] { return cancelled.has_value(); });
     CHECK(cancelled == net::error::operation_aborted);
     CHECK(f.next().event == "message|one|");

@@ -4,9 +4,9 @@
 
 #include WEIR_ASIO(any_io_executor.hpp)
 #include WEIR_ASIO(awaitable.hpp)
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
 #include WEIR_ASIO(bind_executor.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(co_spawn.hpp)
 #include WEIR_ASIO(detached.hpp)
 #include WEIR_ASIO(io_context.hpp)
@@ -38,6 +38,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace std::string_view_literals;
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 namespace sse = weir::sse;
 using net::ip::tcp;
@@ -417,13 +418,13 @@ TEST_CASE_METHOD(test::stream_fixture, "sse_stream: several may wait, and each i
 
 TEST_CASE_METHOD(test::stream_fixture,
                  "sse_stream: one waiting operation is cancelled, the others and the stream go on", "[sse_stream]") {
-    const auto type = GENERATE(net::cancellation_type::terminal, net::cancellation_type::total);
+    const auto type = GENERATE(cancellation::cancellation_type::terminal, cancellation::cancellation_type::total);
     auto out = open(one_message);
     wire->room = 0;
     out.send({.data = "1"});
     context.settle();
-    net::cancellation_signal signal;
-    const auto cancellable = [&] { return net::bind_cancellation_slot(signal.slot(), remember()); };
+    cancellation::cancellation_signal signal;
+    const auto cancellable = [&] { return cancellation::bind_cancellation_slot(signal.slot(), remember()); };
 
     SECTION("async_send: the event is not sent") { out.async_send({.data = "cancelled"}, cancellable()); }
     SECTION("async_drained") { out.async_drained(cancellable()); }
@@ -450,10 +451,10 @@ TEST_CASE_METHOD(test::stream_fixture,
 TEST_CASE_METHOD(test::stream_fixture, "sse_stream: async_accept cancelled, the answer stays", "[sse_stream]") {
     wire->room = 0;
     auto out = make();
-    net::cancellation_signal signal;
-    out.async_accept(get, {}, net::bind_cancellation_slot(signal.slot(), remember()));
+    cancellation::cancellation_signal signal;
+    out.async_accept(get, {}, cancellation::bind_cancellation_slot(signal.slot(), remember()));
     context.settle();
-    signal.emit(net::cancellation_type::total);
+    signal.emit(cancellation::cancellation_type::total);
     context.settle();
     CHECK(*outcome == net::error::operation_aborted);
     wire->make_room(1000);
@@ -468,13 +469,13 @@ TEST_CASE_METHOD(test::stream_fixture, "sse_stream: a cancelled async_send makes
     wire->room = 0;
     out.send({.data = "1"});
     context.settle();
-    net::cancellation_signal signal;
+    cancellation::cancellation_signal signal;
     out.async_send({.data = "too long for now, and not wanted any more"},
-                   net::bind_cancellation_slot(signal.slot(), [](error_code) {}));
+                   cancellation::bind_cancellation_slot(signal.slot(), [](error_code) {}));
     out.async_send({.data = "2"}, remember());
     context.settle();
     CHECK_FALSE(outcome);
-    signal.emit(net::cancellation_type::total);
+    signal.emit(cancellation::cancellation_type::total);
     wire->make_room(1);
     context.settle();
     REQUIRE(outcome);

@@ -5,8 +5,8 @@
 #include <weir/ws_client.hpp>
 
 #include WEIR_ASIO(awaitable.hpp)
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(co_spawn.hpp)
 #include WEIR_ASIO(detached.hpp)
 #include WEIR_ASIO(io_context.hpp)
@@ -33,6 +33,7 @@
 namespace {
 
 using namespace std::literals;
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 namespace script = test::script;
 using fixture = test::ws_client_fixture;
@@ -287,14 +288,14 @@ TEST_CASE_METHOD(fixture, "ws_client: async_send waits for room, in turn", "[ws_
     CHECK(ws.send("1") == error::none);
     CHECK(ws.send("2") == error::refused);
     std::vector<int> done;
-    net::cancellation_signal cancel;
+    cancellation::cancellation_signal cancel;
     ws.async_send("2", [&](error_code ec) { done.push_back(ec ? -2 : 2); });
-    ws.async_send("3", net::bind_cancellation_slot(cancel.slot(), [&](error_code ec) {
+    ws.async_send("3", cancellation::bind_cancellation_slot(cancel.slot(), [&](error_code ec) {
                       done.push_back(ec == net::error::operation_aborted ? -3 : 3);
                   }));
     ws.async_send("4", [&](error_code ec) { done.push_back(ec ? -4 : 4); });
     CHECK(ws.send("5") == error::refused);
-    cancel.emit(net::cancellation_type::total);
+    cancel.emit(cancellation::cancellation_type::total);
     until([&] { return server.size() == 1 && server[0].messages.size() == 3; });
     CHECK(server[0].messages == texts{"1", "2", "4"});
     settle();
@@ -330,16 +331,16 @@ TEST_CASE_METHOD(fixture, "ws_client: what waits for room learns why there will 
 TEST_CASE_METHOD(fixture, "ws_client: a cancelled receive loses no message", "[ws_client][cancellation]") {
     ws_peers server{context};
     ws_client ws{context, server.url(), at_once()};
-    net::cancellation_signal cancel;
+    cancellation::cancellation_signal cancel;
     std::optional<error_code> first;
     const auto receive_once = [&] {
         first.reset();
-        ws.async_receive(net::bind_cancellation_slot(
+        ws.async_receive(cancellation::bind_cancellation_slot(
             cancel.slot(), [&](error_code ec, const std::optional<ws_message>&) { first = ec; }));
     };
     SECTION("before there is a connection") {
         receive_once();
-        cancel.emit(net::cancellation_type::terminal);
+        cancel.emit(cancellation::cancellation_type::terminal);
         settle();
         CHECK(*first == net::error::operation_aborted);
     }
@@ -351,7 +352,7 @@ TEST_CASE_METHOD(fixture, "ws_client: a cancelled receive loses no message", "[w
         settle();
         CHECK(*second == error::already_receiving);
         CHECK_FALSE(first);
-        cancel.emit(net::cancellation_type::partial);
+        cancel.emit(cancellation::cancellation_type::partial);
         settle();
         CHECK(*first == net::error::operation_aborted);
     }
@@ -366,10 +367,10 @@ TEST_CASE_METHOD(fixture, "ws_client: a cancelled async_close closes all the sam
     ws_peers server{context};
     ws_client ws{context, server.url()};
     until([&] { return server.size() == 1 && ws.is_open(); });
-    net::cancellation_signal cancel;
+    cancellation::cancellation_signal cancel;
     ws.async_close(ws_close_code{4000}, "why",
-                   net::bind_cancellation_slot(cancel.slot(), [&](error_code ec) { has.closed = ec; }));
-    cancel.emit(net::cancellation_type::total);
+                   cancellation::bind_cancellation_slot(cancel.slot(), [&](error_code ec) { has.closed = ec; }));
+    cancel.emit(cancellation::cancellation_type::total);
     until([&] { return server[0].ended; });
     CHECK(*has.closed == net::error::operation_aborted);
     CHECK(server[0].ws.close_reason().code == ws_close_code{4000});

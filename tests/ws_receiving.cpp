@@ -4,8 +4,8 @@
 
 #include <weir/ws_stream.hpp>
 
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(error.hpp)
 
 #include <chrono>
@@ -25,6 +25,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 using test::close_frame;
 using test::closed;
@@ -74,10 +75,10 @@ TEST_CASE_METHOD(fixture, "ws_stream: one receive at a time", "[ws_stream]") {
 }
 
 TEST_CASE_METHOD(fixture, "ws_stream: a cancelled receive loses nothing", "[ws_stream]") {
-    const auto type = GENERATE(net::cancellation_type::terminal, net::cancellation_type::total);
+    const auto type = GENERATE(cancellation::cancellation_type::terminal, cancellation::cancellation_type::total);
     auto ws = open();
-    net::cancellation_signal signal;
-    ws.async_receive(net::bind_cancellation_slot(signal.slot(), remember_message()));
+    cancellation::cancellation_signal signal;
+    ws.async_receive(cancellation::bind_cancellation_slot(signal.slot(), remember_message()));
     const std::string frame = text_frame("kept");
     wire->deliver(frame.substr(0, 3));
     context.settle();

@@ -4,9 +4,9 @@
 
 #include WEIR_ASIO(any_io_executor.hpp)
 #include WEIR_ASIO(awaitable.hpp)
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
 #include WEIR_ASIO(bind_executor.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(io_context.hpp)
 #include WEIR_ASIO(ip/tcp.hpp)
 #include WEIR_ASIO(post.hpp)
@@ -33,6 +33,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 using net::ip::tcp;
 using stream = test::direct_memory_stream<>;
@@ -268,10 +269,10 @@ TEST_CASE_METHOD(fixture, "ws_stream: a cancelled async_send has not been sent",
     wire->room = 0;
     ws.send("1");
     context.settle();
-    net::cancellation_signal signal;
-    ws.async_send("2", net::bind_cancellation_slot(signal.slot(), remember()));
+    cancellation::cancellation_signal signal;
+    ws.async_send("2", cancellation::bind_cancellation_slot(signal.slot(), remember()));
     context.settle();
-    signal.emit(net::cancellation_type::total);
+    signal.emit(cancellation::cancellation_type::total);
     context.settle();
     CHECK(*outcome == net::error::operation_aborted);
     ws.async_send("3", remember());
@@ -443,10 +444,10 @@ TEST_CASE_METHOD(fixture, "ws_stream: a close that may not be sent is the caller
 
 TEST_CASE_METHOD(fixture, "ws_stream: a cancelled async_close only stops waiting", "[ws_stream]") {
     auto ws = open();
-    net::cancellation_signal signal;
-    ws.async_close(ws_close_code::normal, {}, net::bind_cancellation_slot(signal.slot(), remember()));
+    cancellation::cancellation_signal signal;
+    ws.async_close(ws_close_code::normal, {}, cancellation::bind_cancellation_slot(signal.slot(), remember()));
     context.settle();
-    signal.emit(net::cancellation_type::total);
+    signal.emit(cancellation::cancellation_type::total);
     context.settle();
     CHECK(*outcome == net::error::operation_aborted);
     CHECK_FALSE(wire->closed);

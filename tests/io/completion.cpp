@@ -4,9 +4,9 @@
 
 #include <weir/error.hpp>
 
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
 #include WEIR_ASIO(bind_executor.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(error.hpp)
 #include WEIR_ASIO(io_context.hpp)
 
@@ -20,6 +20,7 @@
 
 namespace {
 
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 using weir::error_code;
 using weir::detail::completion_ptr;
@@ -97,14 +98,14 @@ TEST_CASE_METHOD(fixture, "completion: the handler's allocator is used, its memo
 }
 
 TEST_CASE_METHOD(fixture, "completion: a cancellation signal reaches the owner, once", "[io][completion]") {
-    net::cancellation_signal signal;
+    cancellation::cancellation_signal signal;
     std::optional<error_code> outcome;
-    keep(net::bind_cancellation_slot(signal.slot(), [&](error_code ec, int) { outcome = ec; }));
-    signal.emit(net::cancellation_type::none);
+    keep(cancellation::bind_cancellation_slot(signal.slot(), [&](error_code ec, int) { outcome = ec; }));
+    signal.emit(cancellation::cancellation_type::none);
     CHECK(cancelled == 0);
-    signal.emit(net::cancellation_type::total);
+    signal.emit(cancellation::cancellation_type::total);
     CHECK(cancelled == 1);
-    signal.emit(net::cancellation_type::total);  // comes too late: the slot is empty
+    signal.emit(cancellation::cancellation_type::total);  // comes too late: the slot is empty
     CHECK(cancelled == 1);
     context.poll();
     REQUIRE(outcome);
@@ -112,11 +113,11 @@ TEST_CASE_METHOD(fixture, "completion: a cancellation signal reaches the owner, 
 }
 
 TEST_CASE_METHOD(fixture, "completion: completed or destroyed, it leaves the cancellation slot", "[io][completion]") {
-    net::cancellation_signal signal;
-    keep(net::bind_cancellation_slot(signal.slot(), [](error_code, int) {}));
+    cancellation::cancellation_signal signal;
+    keep(cancellation::bind_cancellation_slot(signal.slot(), [](error_code, int) {}));
     SECTION("completed") { complete(waiting, error_code{}, 0); }
     SECTION("destroyed") { waiting.reset(); }
     CHECK_FALSE(signal.slot().has_handler());
-    signal.emit(net::cancellation_type::all);
+    signal.emit(cancellation::cancellation_type::all);
     CHECK(cancelled == 0);
 }

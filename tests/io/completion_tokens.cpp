@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// The asynchronous operations of a stream as futures, deferred, and awaited.
+// The asynchronous operations of a stream as futures, and awaited.
 
 #include <weir/sse_stream.hpp>
 
 #include WEIR_ASIO(awaitable.hpp)
-#include WEIR_ASIO(experimental/awaitable_operators.hpp)
 #include WEIR_ASIO(io_context.hpp)
 #include WEIR_ASIO(redirect_error.hpp)
 #include WEIR_ASIO(use_awaitable.hpp)
@@ -22,7 +21,6 @@
 
 #include "catch.hpp"
 #include "support/counting_allocator.hpp"
-#include "support/deferred.hpp"
 #include "support/memory_stream.hpp"
 #include "support/stream_fixture.hpp"
 
@@ -30,7 +28,6 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace net = weir::net;
-using test::deferred;
 using weir::error;
 using weir::error_code;
 
@@ -57,22 +54,6 @@ TEST_CASE_METHOD(test::stream_fixture, "completion tokens: with use_future", "[i
     auto late = out.async_send({.data = "x"}, token());
     context.settle();
     CHECK_THROWS_AS(late.get(), weir::system_error);
-}
-
-TEST_CASE_METHOD(test::stream_fixture, "completion tokens: with deferred, the waiting begins when it is asked for",
-                 "[io][tokens]") {
-    auto out = open();
-    auto sleep = out.async_sleep(1s, deferred);
-    auto closed = out.async_closed(deferred);
-    context.pass(10s);
-    CHECK_FALSE(outcome);
-    std::move(sleep)(remember());
-    context.pass(2s);
-    CHECK(outcome == error_code{});
-    std::move(closed)(remember());
-    out.abort();
-    context.settle();
-    CHECK(*reason == error::closed);
 }
 
 TEST_CASE_METHOD(test::stream_fixture, "completion tokens: a coroutine may own the stream that it writes",
@@ -119,25 +100,6 @@ TEST_CASE_METHOD(test::stream_fixture, "completion tokens: a coroutine can have 
     CHECK_FALSE(failure);
     const error_code reset = net::error::connection_reset;
     CHECK(seen == std::vector<error_code>{error::not_accepted, {}, {}, {}, reset, reset});
-}
-
-TEST_CASE_METHOD(test::stream_fixture, "completion tokens: the first of two in a coroutine cancels the other",
-                 "[io][tokens]") {
-    using namespace net::experimental::awaitable_operators;
-    std::vector<std::size_t> first;
-    run([](test::stream_fixture& f, std::vector<std::size_t>& which) -> net::awaitable<void> {
-        auto out = f.open();
-        const auto slept = co_await (out.async_closed() || out.async_sleep(1s));
-        which.push_back(slept.index());
-        const auto closed = co_await (out.async_closed() || out.async_sleep(1h));
-        which.push_back(closed.index());
-    }(*this, first));
-    context.pass(2s);
-    CHECK(first == std::vector<std::size_t>{1});
-    wire->end();
-    context.settle();
-    CHECK(first == std::vector<std::size_t>{1, 0});
-    CHECK_FALSE(failure);
 }
 
 TEST_CASE("completion tokens: a context that is destroyed takes its coroutines and their streams with it",

@@ -3,8 +3,8 @@
 
 #include "catch.hpp"
 
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(io_context.hpp)
 
 #include <chrono>
@@ -25,6 +25,7 @@ using weir::error_code;
 using weir::detail::async_connect_race;
 using weir::detail::endpoint_list;
 using weir::detail::interleave;
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 using net::ip::tcp;
 
@@ -49,7 +50,7 @@ std::string text_of(const endpoint_list& list) {
 
 /// A race on the clock of the test, between real sockets on this machine.
 struct fixture {
-    net::cancellation_signal signal;  // outlives what may be cancelled
+    cancellation::cancellation_signal signal;  // outlives what may be cancelled
     test::virtual_context context;
     tcp::acceptor listener{context.context(), {net::ip::address_v4::loopback(), 0}};
     tcp::acceptor other{context.context(), {net::ip::address_v4::loopback(), 0}};
@@ -68,7 +69,7 @@ struct fixture {
 
     void race(const endpoint_list& endpoints, weir::milliseconds delay = 250ms) {
         async_connect_race(context.context().get_executor(), endpoints, delay,
-                           net::bind_cancellation_slot(signal.slot(), [this](error_code ec, tcp::socket socket) {
+                           cancellation::bind_cancellation_slot(signal.slot(), [this](error_code ec, tcp::socket socket) {
                                outcome = ec;
                                connected = std::move(socket);
                            }));
@@ -135,7 +136,7 @@ TEST_CASE_METHOD(fixture, "race: what fails later does not end the race for thos
     race({hole.endpoint(), refusing()});
     context.pass(10s);
     CHECK_FALSE(outcome);  // the first may answer yet
-    signal.emit(net::cancellation_type::terminal);
+    signal.emit(cancellation::cancellation_type::terminal);
     run();
     CHECK(*outcome == net::error::operation_aborted);
 }
@@ -197,7 +198,7 @@ TEST_CASE_METHOD(fixture, "race: a cancelled race ends at once, and leaves nothi
         context.settle();
         context.loop().advance_to(context.loop().now() + 1s);
     }
-    signal.emit(net::cancellation_type::terminal);
+    signal.emit(cancellation::cancellation_type::terminal);
     CHECK_FALSE(outcome);
     context.settle();
     REQUIRE(outcome);

@@ -2,8 +2,8 @@
 
 #include <weir/io/handler_op.hpp>
 
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(io_context.hpp)
 
 #include <memory>
@@ -16,6 +16,7 @@
 
 namespace {
 
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 using executor = net::io_context::executor_type;
 
@@ -66,15 +67,15 @@ TEST_CASE("handler_op: the handler comes out as it went in, its memory given bac
 
 TEST_CASE("handler_op: cancellation reaches the operation until it is released", "[io][handler_op]") {
     net::io_context context;
-    net::cancellation_signal signal;
+    cancellation::cancellation_signal signal;
     int cancelled = 0;
-    auto& op = start(net::bind_cancellation_slot(signal.slot(), [] {}), context, cancelled);
-    signal.emit(net::cancellation_type::none);
+    auto& op = start(cancellation::bind_cancellation_slot(signal.slot(), [] {}), context, cancelled);
+    signal.emit(cancellation::cancellation_type::none);
     CHECK(cancelled == 0);
-    signal.emit(net::cancellation_type::partial);
+    signal.emit(cancellation::cancellation_type::partial);
     CHECK(cancelled == 1);
     static_cast<void>(op.take());
     CHECK_FALSE(signal.slot().has_handler());
-    signal.emit(net::cancellation_type::all);
+    signal.emit(cancellation::cancellation_type::all);
     CHECK(cancelled == 1);
 }

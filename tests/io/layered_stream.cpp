@@ -5,8 +5,8 @@
 
 #include "catch.hpp"
 
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(io_context.hpp)
 #include WEIR_ASIO(ip/tcp.hpp)
 #include WEIR_ASIO(read.hpp)
@@ -31,6 +31,7 @@ using weir::error_code;
 using weir::transport;
 using weir::detail::layered_stream;
 using weir::detail::server_socket;
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 using net::ip::tcp;
 
@@ -351,11 +352,11 @@ TEMPLATE_TEST_CASE("stream: a layer is given later, and does what comes before t
 TEST_CASE("stream: with a socket of Asio's one wait is cancelled by its slot", "[io][layered_stream]") {
     fixture<tcp::socket> f;
     auto stream = f.plain();
-    net::cancellation_signal signal;
-    stream.async_read_some(net::buffer(f.buffer), net::bind_cancellation_slot(signal.slot(), f.remember()));
+    cancellation::cancellation_signal signal;
+    stream.async_read_some(net::buffer(f.buffer), cancellation::bind_cancellation_slot(signal.slot(), f.remember()));
     f.settle();
     CHECK_FALSE(f.outcome);
-    signal.emit(net::cancellation_type::terminal);
+    signal.emit(cancellation::cancellation_type::terminal);
     f.run();
     CHECK(*f.outcome == net::error::operation_aborted);
     CHECK(stream.lowest_layer().is_open());

@@ -3,8 +3,8 @@
 
 #include "catch.hpp"
 
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(io_context.hpp)
 
 #include <memory>
@@ -17,10 +17,11 @@ namespace {
 using weir::error_code;
 using weir::detail::async_resolve;
 using weir::detail::endpoint_list;
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 
 struct fixture {
-    net::cancellation_signal signal;  // outlives what may be cancelled
+    cancellation::cancellation_signal signal;  // outlives what may be cancelled
     net::io_context context;
     std::optional<error_code> outcome;
     endpoint_list found;
@@ -28,7 +29,7 @@ struct fixture {
 
     void resolve(const std::string& host) {
         async_resolve(context.get_executor(), host, 8080,
-                      net::bind_cancellation_slot(signal.slot(), [this](error_code ec, endpoint_list endpoints) {
+                      cancellation::bind_cancellation_slot(signal.slot(), [this](error_code ec, endpoint_list endpoints) {
                           outcome = ec;
                           found = std::move(endpoints);
                           ++calls;
@@ -70,7 +71,7 @@ TEST_CASE_METHOD(fixture, "resolve: a cancellation is answered at once, and the 
                  "[io][resolve]") {
     // Nothing has run yet that could have taken the system's answer.
     resolve("localhost");
-    signal.emit(net::cancellation_type::terminal);
+    signal.emit(cancellation::cancellation_type::terminal);
     CHECK_FALSE(outcome);
     context.run();
     REQUIRE(outcome);

@@ -3,8 +3,8 @@
 
 #include "catch.hpp"
 
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(io_context.hpp)
 
 #include <chrono>
@@ -19,17 +19,18 @@ namespace {
 using namespace std::chrono_literals;
 using weir::error_code;
 using weir::detail::async_sleep_until;
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 
 struct fixture {
-    net::cancellation_signal signal;  // outlives what may be cancelled
+    cancellation::cancellation_signal signal;  // outlives what may be cancelled
     test::virtual_context context;
     std::optional<error_code> outcome;
 
     void sleep(weir::time_point until) {
         outcome.reset();
         async_sleep_until(context.context().get_executor(), until,
-                          net::bind_cancellation_slot(signal.slot(), [this](error_code ec) { outcome = ec; }));
+                          cancellation::bind_cancellation_slot(signal.slot(), [this](error_code ec) { outcome = ec; }));
     }
     weir::time_point in(weir::duration time) { return context.loop().now() + time; }
 };
@@ -61,14 +62,14 @@ TEST_CASE_METHOD(fixture, "sleep: a cancelled sleep ends at once, and once", "[i
     const auto until = GENERATE(false, true) ? weir::never : in(1s);
     sleep(until);
     context.settle();
-    signal.emit(net::cancellation_type::terminal);
+    signal.emit(cancellation::cancellation_type::terminal);
     CHECK_FALSE(outcome);
     context.settle();
     REQUIRE(outcome);
     CHECK(*outcome == net::error::operation_aborted);
     CHECK(context.idle());
     outcome.reset();
-    signal.emit(net::cancellation_type::terminal);
+    signal.emit(cancellation::cancellation_type::terminal);
     context.pass(2s);
     CHECK_FALSE(outcome);
 }
@@ -76,7 +77,7 @@ TEST_CASE_METHOD(fixture, "sleep: a cancelled sleep ends at once, and once", "[i
 TEST_CASE_METHOD(fixture, "sleep: a cancellation comes first if the time has passed in the same turn", "[io][sleep]") {
     sleep(in(1s));
     context.loop().advance_to(in(1001ms));  // the end waits for its turn
-    signal.emit(net::cancellation_type::terminal);
+    signal.emit(cancellation::cancellation_type::terminal);
     context.settle();
     REQUIRE(outcome);
     CHECK(*outcome == net::error::operation_aborted);

@@ -4,9 +4,9 @@
 
 #include <weir/error.hpp>
 
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
 #include WEIR_ASIO(bind_executor.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(io_context.hpp)
 
 #include <cstddef>
@@ -19,6 +19,7 @@
 
 namespace {
 
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 using weir::error_code;
 using weir::detail::waiter;
@@ -129,14 +130,14 @@ TEST_CASE_METHOD(fixture, "waiter_op: the handler's allocator is used, its memor
 }
 
 TEST_CASE_METHOD(fixture, "waiter_op: a cancellation signal reaches the session", "[io][waiter]") {
-    net::cancellation_signal signal;
+    cancellation::cancellation_signal signal;
     std::optional<error_code> outcome;
-    waiter& w = make(net::bind_cancellation_slot(signal.slot(), [&](error_code ec) { outcome = ec; }));
-    signal.emit(net::cancellation_type::none);
+    waiter& w = make(cancellation::bind_cancellation_slot(signal.slot(), [&](error_code ec) { outcome = ec; }));
+    signal.emit(cancellation::cancellation_type::none);
     CHECK(session.cancelled == nullptr);
 
-    const auto type = GENERATE(net::cancellation_type::terminal, net::cancellation_type::partial,
-                               net::cancellation_type::total, net::cancellation_type::all);
+    const auto type = GENERATE(cancellation::cancellation_type::terminal, cancellation::cancellation_type::partial,
+                               cancellation::cancellation_type::total, cancellation::cancellation_type::all);
     signal.emit(type);
     CHECK(session.cancelled == &w);
     CHECK_FALSE(outcome);
@@ -147,11 +148,11 @@ TEST_CASE_METHOD(fixture, "waiter_op: a cancellation signal reaches the session"
 }
 
 TEST_CASE_METHOD(fixture, "waiter_op: completed or destroyed, it leaves the cancellation slot", "[io][waiter]") {
-    net::cancellation_signal signal;
-    const auto handler = net::bind_cancellation_slot(signal.slot(), [](error_code) {});
+    cancellation::cancellation_signal signal;
+    const auto handler = cancellation::bind_cancellation_slot(signal.slot(), [](error_code) {});
     SECTION("completed") { make(handler).complete({}, {}); }
     SECTION("destroyed") { make(handler).destroy(); }
     CHECK_FALSE(signal.slot().has_handler());
-    signal.emit(net::cancellation_type::all);
+    signal.emit(cancellation::cancellation_type::all);
     CHECK(session.cancelled == nullptr);
 }

@@ -2,9 +2,9 @@
 
 #include <weir/io/ws_client_receiver.hpp>
 
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
 #include WEIR_ASIO(bind_executor.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(co_spawn.hpp)
 #include WEIR_ASIO(io_context.hpp)
 
@@ -22,6 +22,7 @@
 
 namespace {
 
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 using weir::error;
 using weir::error_code;
@@ -193,11 +194,11 @@ TEST_CASE_METHOD(fixture, "ws client receiver: a message outlives its connection
 }
 
 TEST_CASE_METHOD(fixture, "ws client receiver: a kept handler is cancelled by its own slot", "[io][ws_client]") {
-    net::cancellation_signal cancel;
-    auto done = net::bind_cancellation_slot(
+    cancellation::cancellation_signal cancel;
+    auto done = cancellation::bind_cancellation_slot(
         cancel.slot(), [this](error_code ec, const std::optional<weir::ws_message>&) { outcome = ec; });
     receiver.start(weir::detail::keep_message_handler(done, context.get_executor(), [this] { receiver.cancel(); }));
-    cancel.emit(net::cancellation_type::total);
+    cancel.emit(cancellation::cancellation_type::total);
     settle();
     CHECK(*outcome == net::error::operation_aborted);
 }

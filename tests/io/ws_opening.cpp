@@ -5,10 +5,10 @@
 #include <weir/ws_stream.hpp>
 
 #include WEIR_ASIO(any_io_executor.hpp)
-#include WEIR_ASIO(bind_cancellation_slot.hpp)
+#include WEIR_CANCELLATION(bind_cancellation_slot.hpp)
 #include WEIR_ASIO(bind_executor.hpp)
 #include WEIR_ASIO(buffer.hpp)
-#include WEIR_ASIO(cancellation_signal.hpp)
+#include WEIR_CANCELLATION(cancellation_signal.hpp)
 #include WEIR_ASIO(io_context.hpp)
 #include WEIR_ASIO(ip/tcp.hpp)
 #include WEIR_ASIO(read.hpp)
@@ -31,6 +31,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+namespace cancellation = weir::detail::cancellation;
 namespace net = weir::net;
 using net::ip::tcp;
 using test::events;
@@ -160,9 +161,9 @@ TEST_CASE_METHOD(fixture, "opening: cancelled, the connection is closed", "[io][
     // Between any two steps of it, too.
     for (int steps = 0; steps != 30; ++steps) {
         fixture f;
-        net::cancellation_signal signal;
+        cancellation::cancellation_signal signal;
         auto ws = f.make();
-        auto token = net::bind_cancellation_slot(signal.slot(), f.remember());
+        auto token = cancellation::bind_cancellation_slot(signal.slot(), f.remember());
         if (as_client) {
             ws.async_handshake("test", "/", {}, token);
         } else {
@@ -170,7 +171,7 @@ TEST_CASE_METHOD(fixture, "opening: cancelled, the connection is closed", "[io][
             f.wire->deliver("GET / HTTP/1.1\r\n");
         }
         for (int i = 0; i != steps; ++i) f.context.step();
-        signal.emit(net::cancellation_type::terminal);
+        signal.emit(cancellation::cancellation_type::terminal);
         f.context.settle();
         REQUIRE(f.outcome);
         CHECK(*f.outcome == net::error::operation_aborted);
@@ -493,14 +494,14 @@ TEST_CASE("opening: closed or cancelled while it resolves, nothing is opened any
     tcp::acceptor acceptor{context, {net::ip::address_v4::loopback(), 0}};
     weir::ws_stream client{tcp::socket{context}};
     std::optional<error_code> outcome;
-    net::cancellation_signal signal;
+    cancellation::cancellation_signal signal;
     client.async_connect("ws://localhost:" + std::to_string(acceptor.local_endpoint().port()), {},
-                         net::bind_cancellation_slot(signal.slot(), [&](error_code ec) { outcome = ec; }));
+                         cancellation::bind_cancellation_slot(signal.slot(), [&](error_code ec) { outcome = ec; }));
     context.poll_one();
     error_code expected = error::closed;
     SECTION("closed") { client.close(); }
     SECTION("cancelled") {
-        signal.emit(net::cancellation_type::terminal);
+        signal.emit(cancellation::cancellation_type::terminal);
         expected = net::error::operation_aborted;
     }
     context.run();

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// The asynchronous operations of a WebSocket as futures, deferred, and awaited.
+// The asynchronous operations of a WebSocket as futures, and awaited.
 
 #include <weir/ws_stream.hpp>
 
 #include WEIR_ASIO(awaitable.hpp)
-#include WEIR_ASIO(experimental/awaitable_operators.hpp)
 #include WEIR_ASIO(io_context.hpp)
 #include WEIR_ASIO(redirect_error.hpp)
 #include WEIR_ASIO(strand.hpp)
@@ -24,7 +23,6 @@
 
 #include "catch.hpp"
 #include "support/counting_allocator.hpp"
-#include "support/deferred.hpp"
 #include "support/memory_stream.hpp"
 #include "support/ws_fixture.hpp"
 
@@ -33,7 +31,6 @@ namespace {
 using namespace std::chrono_literals;
 namespace net = weir::net;
 using test::close_frame;
-using test::deferred;
 using test::events;
 using test::text_frame;
 using weir::error;
@@ -74,44 +71,6 @@ TEST_CASE_METHOD(fixture, "WebSocket tokens: with use_future", "[io][ws][tokens]
     CHECK_THROWS_AS(late.get(), weir::system_error);
 }
 
-TEST_CASE_METHOD(fixture, "WebSocket tokens: with deferred, the waiting begins when it is asked for",
-                 "[io][ws][tokens]") {
-    auto ws = make();
-    auto accept = ws.async_accept({}, 10s, deferred);
-    auto handshake = ws.async_handshake("test", "/", {}, deferred);
-    context.pass(1h);
-    CHECK_FALSE(wire->has_pending_read());
-    wire->deliver(test::upgrade_text());
-    std::move(accept)(remember());
-    context.settle();
-    CHECK(outcome == error_code{});
-    std::move(handshake)(remember());
-    context.settle();
-    CHECK(*outcome == error::closed);  // a session is begun once
-}
-
-TEST_CASE_METHOD(fixture, "WebSocket tokens: receiving and sending deferred", "[io][ws][tokens]") {
-    auto ws = open(one_message);
-    auto receive = ws.async_receive(deferred);
-    wire->deliver(text_frame("x"));
-    context.settle();
-    std::move(receive)(remember_message());
-    context.settle();
-    CHECK(message == "x");
-
-    wire->room = 0;
-    ws.send("1");
-    context.settle();
-    auto send = ws.async_send("2", deferred);
-    wire->make_room(100);
-    context.settle();
-    CHECK(said() == events{test::text("1")});
-    std::move(send)(remember());
-    context.settle();
-    CHECK(outcome == error_code{});
-    CHECK(said() == events{test::text("1"), test::text("2")});
-}
-
 TEST_CASE_METHOD(fixture, "WebSocket tokens: an echo as a coroutine, which owns its stream", "[io][ws][tokens]") {
     run([](fixture& f) -> net::awaitable<void> {
         auto ws = f.make();
@@ -133,30 +92,6 @@ TEST_CASE_METHOD(fixture, "WebSocket tokens: an echo as a coroutine, which owns 
     context.settle();
     CHECK(wire->closed);
     CHECK(failure_code() == error::closed);  // async_close() of what has been closed
-}
-
-TEST_CASE_METHOD(fixture, "WebSocket tokens: the first of two in a coroutine cancels the other, and nothing is lost",
-                 "[io][ws][tokens]") {
-    using namespace net::experimental::awaitable_operators;
-    std::vector<std::string> seen;
-    run([](fixture& f, std::vector<std::string>& log) -> net::awaitable<void> {
-        auto ws = f.open();
-        for (int i = 0; i != 2; ++i) {
-            const auto first = co_await (ws.async_receive() || ws.async_sleep(1s));
-            log.push_back(first.index() == 1 ? "slept" : std::string{std::get<0>(first).value().text()});
-        }
-        const auto received = co_await ws.async_receive();
-        log.emplace_back(received.value().text());
-    }(*this, seen));
-    wire->deliver(text_frame("one"));
-    context.settle();
-    CHECK(seen == std::vector<std::string>{"one"});
-    context.pass(2s);
-    CHECK(seen.back() == "slept");
-    wire->deliver(text_frame("two"));
-    context.settle();
-    CHECK(seen.back() == "two");
-    CHECK_FALSE(failure);
 }
 
 TEST_CASE_METHOD(fixture, "WebSocket tokens: errors as values", "[io][ws][tokens]") {

@@ -4,18 +4,19 @@
 
 #include "catch.hpp"
 
-#include <asio/buffer.hpp>
-#include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
+#include WEIR_ASIO(buffer.hpp)
+#include WEIR_ASIO(io_context.hpp)
+#include WEIR_ASIO(ip/tcp.hpp)
 
 #include <array>
 #include <utility>
 
-using asio::ip::tcp;
+namespace net = weir::net;
+using net::ip::tcp;
 
 TEST_CASE("asio socket: is taken over from an acceptor, and never blocks", "[server][asio_socket]") {
-    asio::io_context context{1};
-    tcp::acceptor acceptor{context, {asio::ip::address_v4::loopback(), 0}};
+    net::io_context context{1};
+    tcp::acceptor acceptor{context, {net::ip::address_v4::loopback(), 0}};
     tcp::socket client{context};
     client.connect(acceptor.local_endpoint());
     weir::detail::asio_socket::accepted_type accepted{context};
@@ -24,6 +25,6 @@ TEST_CASE("asio socket: is taken over from an acceptor, and never blocks", "[ser
     weir::detail::asio_socket socket{std::move(accepted)};
     std::array<char, 1> byte{};
     weir::error_code ec;
-    CHECK(socket.read_some(asio::buffer(byte), ec) == 0);
-    CHECK(ec == asio::error::would_block);
+    CHECK(socket.read_some(net::buffer(byte), ec) == 0);
+    CHECK(ec == net::error::would_block);
 }

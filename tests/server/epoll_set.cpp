@@ -4,7 +4,8 @@
 
 #include "catch.hpp"
 
-#include <asio/io_context.hpp>
+#include WEIR_ASIO(io_context.hpp)
+
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <string>
 #include <utility>
 
+namespace net = weir::net;
 using weir::error_code;
 using weir::detail::epoll_entry;
 using weir::detail::epoll_set;
@@ -22,7 +24,7 @@ namespace {
 
 // Two ends that are connected; the first one is in the set.
 struct pair {
-    asio::io_context context{1};
+    net::io_context context{1};
     epoll_set& set = epoll_set::of(context);
     epoll_entry entry;
     int peer = -1;
@@ -157,7 +159,7 @@ TEST_CASE("epoll set: handlers that wait are destroyed with the context, uncalle
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
     entry.descriptor = ends[0];
     {
-        asio::io_context context{1};
+        net::io_context context{1};
         epoll_set& set = epoll_set::of(context);
         error_code ec;
         set.add(entry, ec);

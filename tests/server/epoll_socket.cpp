@@ -4,9 +4,9 @@
 
 #include "catch.hpp"
 
-#include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
-#include <asio/read.hpp>
+#include WEIR_ASIO(io_context.hpp)
+#include WEIR_ASIO(ip/tcp.hpp)
+#include WEIR_ASIO(read.hpp)
 
 #include <array>
 #include <memory>
@@ -16,7 +16,8 @@
 #include <utility>
 #include <vector>
 
-using asio::ip::tcp;
+namespace net = weir::net;
+using net::ip::tcp;
 using weir::error_code;
 using weir::detail::epoll_socket;
 
@@ -24,13 +25,13 @@ namespace {
 
 // A server's socket and its client's.
 struct connected {
-    asio::io_context context{1};
-    asio::io_context elsewhere;
+    net::io_context context{1};
+    net::io_context elsewhere;
     tcp::socket client{elsewhere};
     std::optional<epoll_socket> server;
 
     connected() {
-        tcp::acceptor acceptor{elsewhere, {asio::ip::address_v4::loopback(), 0}};
+        tcp::acceptor acceptor{elsewhere, {net::ip::address_v4::loopback(), 0}};
         client.connect(acceptor.local_endpoint());
         epoll_socket::accepted_type accepted{context};
         acceptor.accept(accepted);
@@ -46,7 +47,7 @@ struct connected {
     }
     std::string read(std::size_t size = 100) {
         std::string text(size, '\0');
-        text.resize(server->read_some(asio::buffer(text), ec));
+        text.resize(server->read_some(net::buffer(text), ec));
         return text;
     }
 
@@ -58,7 +59,7 @@ struct connected {
 TEST_CASE("epoll socket: a read with nothing there would block", "[server][epoll_socket]") {
     connected c;
     CHECK(c.read().empty());
-    CHECK(c.ec == asio::error::would_block);
+    CHECK(c.ec == net::error::would_block);
 }
 
 TEST_CASE("epoll socket: waits for bytes, reads them, and waits for the next", "[server][epoll_socket]") {
@@ -68,7 +69,7 @@ TEST_CASE("epoll socket: waits for bytes, reads them, and waits for the next", "
         c.wait(epoll_socket::wait_read, waited);
         c.context.poll();
         CHECK_FALSE(waited);
-        c.client.write_some(asio::buffer(text));
+        c.client.write_some(net::buffer(text));
         c.run();
         CHECK(waited == error_code{});
         CHECK(c.read() == text);
@@ -78,7 +79,7 @@ TEST_CASE("epoll socket: waits for bytes, reads them, and waits for the next", "
 
 TEST_CASE("epoll socket: what was not read is still there for the next wait", "[server][epoll_socket]") {
     connected c;
-    c.client.write_some(asio::buffer(std::string_view{"0123456789"}));
+    c.client.write_some(net::buffer(std::string_view{"0123456789"}));
     std::string all;
     while (all.size() != 10) {
         std::optional<error_code> waited;
@@ -95,7 +96,7 @@ TEST_CASE("epoll socket: bytes and the end that come together are both found", "
     connected c;
     std::optional<error_code> waited;
     c.wait(epoll_socket::wait_read, waited);
-    c.client.write_some(asio::buffer(std::string_view{"last"}));
+    c.client.write_some(net::buffer(std::string_view{"last"}));
     c.client.shutdown(tcp::socket::shutdown_send);
     c.run();
     CHECK(c.read() == "last");
@@ -104,7 +105,7 @@ TEST_CASE("epoll socket: bytes and the end that come together are both found", "
     c.run();
     CHECK(waited == error_code{});
     CHECK(c.read().empty());
-    CHECK(c.ec == asio::error::eof);
+    CHECK(c.ec == net::error::eof);
 }
 
 TEST_CASE("epoll socket: an end that comes alone wakes the reader", "[server][epoll_socket]") {
@@ -123,29 +124,29 @@ TEST_CASE("epoll socket: writes until it would block, and is woken when there is
     connected c;
     const std::string block(64 * 1024, 'x');
     std::size_t sent = 0;
-    while (!c.ec) sent += c.server->write_some(asio::const_buffer{block.data(), block.size()}, c.ec);
-    CHECK(c.ec == asio::error::would_block);
+    while (!c.ec) sent += c.server->write_some(net::const_buffer{block.data(), block.size()}, c.ec);
+    CHECK(c.ec == net::error::would_block);
 
     std::optional<error_code> waited;
     c.wait(epoll_socket::wait_write, waited);
     c.context.poll();
     CHECK_FALSE(waited);
     std::vector<char> taken(sent);
-    asio::read(c.client, asio::buffer(taken));
+    net::read(c.client, net::buffer(taken));
     c.run();
     CHECK(waited == error_code{});
     c.ec = {};
-    CHECK(c.server->write_some(asio::const_buffer{block.data(), 1}, c.ec) == 1);
+    CHECK(c.server->write_some(net::const_buffer{block.data(), 1}, c.ec) == 1);
 }
 
 TEST_CASE("epoll socket: writes several pieces at once", "[server][epoll_socket]") {
     connected c;
     const std::string first = "GET ", second = "/ HTTP";
-    const std::array pieces{asio::const_buffer{first.data(), first.size()},
-                            asio::const_buffer{second.data(), second.size()}};
-    CHECK(c.server->write_some(std::span<const asio::const_buffer>{pieces}, c.ec) == 10);
+    const std::array pieces{net::const_buffer{first.data(), first.size()},
+                            net::const_buffer{second.data(), second.size()}};
+    CHECK(c.server->write_some(std::span<const net::const_buffer>{pieces}, c.ec) == 10);
     std::string got(10, '\0');
-    asio::read(c.client, asio::buffer(got));
+    net::read(c.client, net::buffer(got));
     CHECK(got == "GET / HTTP");
 }
 
@@ -155,7 +156,7 @@ TEST_CASE("epoll socket: may be moved while nobody waits, and is still woken", "
     CHECK_FALSE(c.server->is_open());
     std::optional<error_code> waited;
     moved.async_wait(epoll_socket::wait_read, [&](error_code outcome) { waited = outcome; });
-    c.client.write_some(asio::buffer(std::string_view{"x"}));
+    c.client.write_some(net::buffer(std::string_view{"x"}));
     c.run();
     CHECK(waited == error_code{});
 }
@@ -167,17 +168,17 @@ TEST_CASE("epoll socket: cancelling and closing complete what waits", "[server][
     c.server->cancel(c.ec);
     CHECK_FALSE(reading);  // never from within
     c.run();
-    CHECK(reading == asio::error::operation_aborted);
+    CHECK(reading == net::error::operation_aborted);
 
     reading.reset();
     c.wait(epoll_socket::wait_read, reading);
     c.server->close(c.ec);
     c.run();
-    CHECK(reading == asio::error::operation_aborted);
+    CHECK(reading == net::error::operation_aborted);
     CHECK_FALSE(c.server->is_open());
     c.wait(epoll_socket::wait_write, writing);
     c.run();
-    CHECK(writing == asio::error::bad_descriptor);
+    CHECK(writing == net::error::bad_descriptor);
 }
 
 TEST_CASE("epoll socket: destroyed while somebody waits, the handler goes uncalled", "[server][epoll_socket]") {
@@ -198,6 +199,6 @@ TEST_CASE("epoll socket: has the peer's address, and options", "[server][epoll_s
     c.server->shutdown(epoll_socket::shutdown_send, c.ec);
     CHECK_FALSE(c.ec);
     std::array<char, 1> byte{};
-    CHECK(c.client.read_some(asio::buffer(byte), c.ec) == 0);
-    CHECK(c.ec == asio::error::eof);
+    CHECK(c.client.read_some(net::buffer(byte), c.ec) == 0);
+    CHECK(c.ec == net::error::eof);
 }
