@@ -29,6 +29,27 @@ target_compile_options(
         $<$<BOOL:${WEIR_WERROR}>:-Werror>
 )
 
+# The examples, the benchmarks and the interop programs are written for standalone Asio, as most programs are. With
+# Boost.Asio they find, by those names, what Boost has in place of it: <asio/x.hpp> is <boost/asio/x.hpp>.
+if(WEIR_USE_BOOST_ASIO)
+    set(named "${PROJECT_BINARY_DIR}/boost_named_asio")
+    get_target_property(boost Boost::headers INTERFACE_INCLUDE_DIRECTORIES)
+    file(GLOB_RECURSE headers RELATIVE "${boost}/boost" "${boost}/boost/asio/*.hpp")
+    list(FILTER headers EXCLUDE REGEX "/(detail|impl)/")
+    foreach(header IN ITEMS asio.hpp ${headers})
+        set(content "#include <boost/${header}>\nnamespace asio = boost::asio;\n")
+        file(CONFIGURE OUTPUT "${named}/${header}" CONTENT "${content}" @ONLY)
+    endforeach()
+    target_include_directories(weir_development INTERFACE "${named}")
+endif()
+
+# Boost before 1.77 has no cancellation, and so no operators on awaitables either: what is about them is left out there.
+set(WEIR_HAS_CANCELLATION ON)
+if(WEIR_USE_BOOST_ASIO AND NOT "asio/cancellation_signal.hpp" IN_LIST headers)
+    set(WEIR_HAS_CANCELLATION OFF)
+    message(STATUS "This Boost.Asio has no cancellation: some tests and examples are left out")
+endif()
+
 if(WEIR_SANITIZE)
     set(sanitize -fsanitize=${WEIR_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_compile_options(weir_development INTERFACE ${sanitize})
