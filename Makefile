@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs bench sanitize fuzz format clean
+.PHONY: help demo test docs bench sanitize compilers fuzz format clean
 
 help:
 	@echo 'make demo       build the demo and run it       PORT=8080'
@@ -14,6 +14,7 @@ help:
 	@echo 'make docs       build the documentation: build/docs/site/index.html'
 	@echo 'make bench      build and run the benchmarks'
 	@echo 'make sanitize   the tests under clang: address and undefined, then thread sanitizer'
+	@echo 'make compilers  the headers under every compiler  ASIO_ROOT=<another Asio>'
 	@echo 'make fuzz       run every fuzz target           FUZZ_SECONDS=60 each'
 	@echo 'make format     clang-format everything'
 	@echo 'make clean      remove build/'
@@ -45,6 +46,19 @@ sanitize:
 	@tools/setup test sanitize
 	$(MAKE) test PRESET=clang-debug
 	$(MAKE) test PRESET=clang-tsan
+
+# Warnings of all of them, once; then what docs/compilers.md says of switches, with each of them.
+compilers:
+	@tools/setup compilers
+	@set -e; only=; for compiler in g++ clang++-16 clang++-19; do \
+		build=build/compilers/$$compiler; \
+		echo "== $$compiler"; \
+		cmake -S . -B "$$build" -G Ninja -DCMAKE_CXX_COMPILER=$$compiler -DCMAKE_BUILD_TYPE=Debug \
+			-DWEIR_BUILD_EXAMPLES=OFF $(if $(ASIO_ROOT),'-Dasio_ROOT=$(ASIO_ROOT)') >/dev/null; \
+		cmake --build "$$build" --parallel $(JOBS) --target weir_compilers; \
+		ctest --test-dir "$$build" --label-regex compilers $$only --output-on-failure; \
+		only='--tests-regex compilers_no'; \
+	done
 
 # New inputs are collected under build/; one that is worth keeping goes to fuzz/corpus/<target>/ by hand.
 fuzz:
