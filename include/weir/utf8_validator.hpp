@@ -116,10 +116,10 @@ WEIR_AVX2_FUNCTION inline std::uint32_t non_ascii_bits(const char* from) noexcep
 /// Whether all of the 128 bytes from `from` are ASCII.
 WEIR_AVX2_FUNCTION inline bool is_ascii_128(const char* from) noexcept {
     text_vector a, b, c, d;
-    std::memcpy(&a, from, 32);
-    std::memcpy(&b, from + 32, 32);
-    std::memcpy(&c, from + 64, 32);
-    std::memcpy(&d, from + 96, 32);
+    std::memcpy(&a, from, sizeof a);
+    std::memcpy(&b, from + 32, sizeof b);
+    std::memcpy(&c, from + 64, sizeof c);
+    std::memcpy(&d, from + 96, sizeof d);
     const text_vector all = (a | b) | (c | d);
     return WEIR_AVX2_SIGN_BITS(all) == 0;
 }

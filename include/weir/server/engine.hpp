@@ -31,6 +31,7 @@
 #include WEIR_ASIO(use_awaitable.hpp)
 
 #include <atomic>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

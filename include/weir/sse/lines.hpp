@@ -71,10 +71,10 @@ WEIR_AVX2_FUNCTION inline std::uint32_t line_end_bits(const char* from) noexcept
 WEIR_AVX2_FUNCTION inline bool may_have_line_end(const char* from) noexcept {
     using unsigned_vector [[gnu::vector_size(32)]] = unsigned char;
     unsigned_vector a, b, c, d;
-    std::memcpy(&a, from, 32);
-    std::memcpy(&b, from + 32, 32);
-    std::memcpy(&c, from + 64, 32);
-    std::memcpy(&d, from + 96, 32);
+    std::memcpy(&a, from, sizeof a);
+    std::memcpy(&b, from + 32, sizeof b);
+    std::memcpy(&c, from + 64, sizeof c);
+    std::memcpy(&d, from + 96, sizeof d);
     const unsigned_vector ab = a < b ? a : b, cd = c < d ? c : d;
     const unsigned_vector lowest = ab < cd ? ab : cd;
     const byte_vector found = lowest <= '\r';

@@ -92,15 +92,17 @@ WEIR_AVX2_FUNCTION inline void mask_avx2(const char* in, char* out, std::size_t 
 
 /// On any processor.
 inline void mask_portable(const char* in, char* out, std::size_t size, std::uint32_t key) noexcept {
-    for (; size > 64; size -= 32, in += 32, out += 32) mask_ends<mask_block_16>(in, out, 32, key);
-    if (size >= 32) return mask_ends<mask_block_32>(in, out, size, key);
-    if (size >= 16) return mask_ends<mask_block_16>(in, out, size, key);
-    if (size >= 8) return mask_ends<mask_block_8>(in, out, size, key);
-    if (size >= 4) return mask_ends<std::uint32_t>(in, out, size, key);
+    if constexpr (sizeof(mask_block_8) == 8) {  // else the compiler has no such vectors, and has ignored what they are
+        for (; size > 64; size -= 32, in += 32, out += 32) mask_ends<mask_block_16>(in, out, 32, key);
+        if (size >= 32) return mask_ends<mask_block_32>(in, out, size, key);
+        if (size >= 16) return mask_ends<mask_block_16>(in, out, size, key);
+        if (size >= 8) return mask_ends<mask_block_8>(in, out, size, key);
+        if (size >= 4) return mask_ends<std::uint32_t>(in, out, size, key);
+    }
     // "Octet i of the transformed data is the XOR of octet i of the original data with octet at index i modulo 4 of the
     // masking key." §5.3
     const auto octets = std::bit_cast<std::array<char, 4>>(key);
-    for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<char>(in[i] ^ octets[i]);
+    for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<char>(in[i] ^ octets[i % 4]);
 }
 
 /// `out` is `in`, or does not overlap it.
