@@ -35,7 +35,7 @@ function start_apache(to, changes) {
 
 const { server } = await proxy_cases(start_apache, {
     shorten: { "ProxyTimeout 60": "ProxyTimeout 2\nTimeout 2" },
-    leaving: { "HTTP/1.1": "by heartbeat", "HTTP/2": "at once" },
+    leaving: { "HTTP/1.1": "heartbeat", "HTTP/2": "at once" },
     cuts_silent_websockets: true,
     while_away: "refused",
 });

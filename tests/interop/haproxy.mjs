@@ -19,7 +19,7 @@ function start_haproxy(to, changes) {
 // It takes a reader's FIN for a half-close and goes on; it learns the truth when it writes: at the next heartbeat.
 const { server } = await proxy_cases(start_haproxy, {
     shorten: { "timeout client 60s": "timeout client 2s", "timeout server 60s": "timeout server 2s", "timeout tunnel 90s": "timeout tunnel 2s" },
-    leaving: { "HTTP/1.1": "by heartbeat", "HTTP/2": "at once" },
+    leaving: { "HTTP/1.1": "heartbeat", "HTTP/2": "at once" },
     cuts_silent_websockets: true,
     while_away: "waits",
     websocket_over_http2: true,
