@@ -483,6 +483,9 @@ export class http2_stream extends event_reader {
         this.stream.on("close", () => { this.finish(this.at_end === true && this.stream.rstCode === 0); this.session.close(); });
     }
 
+    /// Resolves when the other side has read the request, as it answers in order, or is gone.
+    arrived() { return new Promise((resolve) => this.session.ping(() => resolve())); }
+
     /// Leaves as a browser does that closes one of its streams; the connection stays until the proxy knows.
     close() { this.stream.close(http2.constants.NGHTTP2_CANCEL); }
 }

@@ -165,8 +165,8 @@ function restart_case(start_one, kind) {
         const lost = reader.error();
         await stop(own);
         await lost;
-        const answered = while_away_gets[kind](new http2_stream(proxy, "/typed?end=1"));
-        if (kind !== "waits") await answered;
+        const asking = new http2_stream(proxy, "/typed?end=1"), answered = while_away_gets[kind](asking);
+        await (kind === "waits" ? asking.arrived() : answered);
         if (kind === "refused") while (reader.source.readyState !== EventSource.CLOSED) await reader.error();
         own = await start_server({ port });
         await answered;
