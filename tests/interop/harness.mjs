@@ -265,6 +265,29 @@ export function start_demo(port) {
                        (line) => Number(/http:\/\/127\.0\.0\.1:(\d+)\//.exec(line)?.[1]) || undefined);
 }
 
+/// A program of examples/embed: {port, url}, or, with `unix_socket`, {path}: it is given one, and prints it.
+export async function start_embedded(program, { unix_socket = false } = {}) {
+    const name = path.basename(program);
+    if (!unix_socket) {
+        return start_ready(name, program, ["0"], {}, (line) => Number(/^http:\/\/127\.0\.0\.1:(\d+)\//.exec(line)?.[1]) || undefined);
+    }
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "weir-embed-"));
+    directories.add(directory);
+    const socket = path.join(directory, "socket");
+    const child = await start_ready(name, program, [socket], {}, (line) => (line === `unix:${socket}` ? 1 : undefined));
+    return Object.assign(child, { path: socket });
+}
+
+/// How many lines of an example an embedder writes for weir: those between the markers that are neither empty nor a comment.
+export function embedder_lines(source) {
+    let inside = false;
+    return fs.readFileSync(source, "utf8").split("\n").filter((line) => {
+        if (/^\s*\/\/ ---- weir from here/.test(line)) inside = true;
+        if (/^\s*\/\/ ---- to here/.test(line)) inside = false;
+        return inside && !/^\s*(\/\/.*)?$/.test(line);
+    }).length;
+}
+
 /// A proxy of the given kind in front of `server`: `configuration({port, directory})` is its file's text. It gets a port
 /// and a directory of its own, and another try if someone took the port first. `environment({directory})` is added to ours.
 export async function start_proxy(name, program, configuration, args, environment = () => ({})) {
