@@ -108,6 +108,15 @@ namespace cancellation = net;
     (static_cast<void>(std::fprintf(stderr, "weir: without exceptions: %s\n", (exception).what())), std::terminate())
 #endif
 
+// Reading a request takes llhttp. Its names are those of its ancestor http_parser, which RESTinio has: one file can
+// include only one of the two. Behind http_parser.h a ws_stream takes requests that were read, and does not read them
+// itself.
+#if defined(http_parser_h)
+#define WEIR_WS_REQUEST_READER <weir/io/ws_no_request_reader.hpp>
+#else
+#define WEIR_WS_REQUEST_READER <weir/io/ws_request_reader.hpp>
+#endif
+
 // Asio before 1.30 does not see that clang has coroutines. Without effect if an Asio header came first: define it for
 // the whole program then (the CMake targets do).
 #if defined(__clang__) && defined(__cpp_impl_coroutine) && !defined(WEIR_USE_BOOST_ASIO) && !defined(ASIO_HAS_CO_AWAIT)

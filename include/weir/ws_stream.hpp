@@ -16,6 +16,8 @@
 #include <weir/ws/message.hpp>
 #include <weir/ws/prepared_message.hpp>
 
+#include WEIR_WS_REQUEST_READER
+
 #include WEIR_ASIO(async_result.hpp)
 
 #include <functional>
