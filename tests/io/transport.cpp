@@ -197,6 +197,58 @@ TEST_CASE("transport: TCP is told not to wait for more", "[io][transport]") {
     CHECK(transport.stream().non_blocking());
 }
 
+// As Beast's streams: the socket is a member, a layer has the next one, and there is a timeout.
+struct timed_stream {
+    using executor_type = tcp::socket::executor_type;
+
+    tcp::socket& socket() noexcept { return *bottom; }
+    executor_type get_executor() noexcept { return bottom->get_executor(); }
+    void expires_never() noexcept { *timed = false; }
+    template <class Handler>
+    void async_read_some(net::mutable_buffer in, Handler handler) {
+        bottom->async_read_some(in, std::move(handler));
+    }
+    template <class Handler>
+    void async_write_some(net::const_buffer out, Handler handler) {
+        bottom->async_write_some(out, std::move(handler));
+    }
+
+    tcp::socket* bottom;
+    bool* timed;
+};
+
+struct upper_layer {
+    using executor_type = timed_stream::executor_type;
+
+    timed_stream& next_layer() noexcept { return below; }
+    executor_type get_executor() noexcept { return below.get_executor(); }
+    template <class Handler>
+    void async_read_some(net::mutable_buffer in, Handler handler) {
+        below.async_read_some(in, std::move(handler));
+    }
+    template <class Handler>
+    void async_write_some(net::const_buffer out, Handler handler) {
+        below.async_write_some(out, std::move(handler));
+    }
+
+    timed_stream below;
+};
+
+TEMPLATE_TEST_CASE("transport: a socket below other layers is found, and their timeouts are ended", "[io][transport]",
+                   timed_stream, upper_layer) {
+    net::io_context context;
+    tcp::socket socket{context, tcp::v4()};
+    bool timed = true;
+    weir::transport<TestType> transport{TestType{timed_stream{&socket, &timed}}};
+    transport.prepare();
+    tcp::no_delay told;
+    socket.get_option(told);
+    CHECK(told.value());
+    CHECK_FALSE(timed);
+    transport.close();
+    CHECK_FALSE(socket.is_open());
+}
+
 TEST_CASE_METHOD(memory_fixture, "transport: more pieces than one system call takes are left for the next write",
                  "[io][transport]") {
     auto transport = direct();

@@ -60,11 +60,15 @@ inline bool would_block(const error_code& ec) noexcept {
     return ec == net::error::would_block || ec == net::error::try_again;
 }
 
-// ssl::stream and the like have what can be closed at the bottom.
+// ssl::stream and the like have what can be closed at the bottom; Beast's streams, one layer after the other.
 template <class Stream>
 decltype(auto) closable_layer(Stream& stream) noexcept {
     if constexpr (requires { stream.lowest_layer(); }) {
         return stream.lowest_layer();
+    } else if constexpr (requires { stream.next_layer(); }) {
+        return closable_layer(stream.next_layer());
+    } else if constexpr (requires { stream.socket().close(); }) {
+        return (stream.socket());
     } else {
         return (stream);
     }
@@ -89,6 +93,13 @@ void disable_nagle(Stream& stream) noexcept {
     if constexpr (requires { layer.set_option(net::ip::tcp::no_delay{true}, ignored); }) {
         static_cast<void>(layer.set_option(net::ip::tcp::no_delay{true}, ignored));
     }
+}
+
+// A timeout of the stream's own, as Beast's, would end a session that is merely idle: the policies see to that.
+template <class Stream>
+void disable_timeout(Stream& stream) {
+    if constexpr (requires { stream.next_layer(); }) disable_timeout(stream.next_layer());
+    if constexpr (requires { stream.expires_never(); }) stream.expires_never();
 }
 
 template <class Stream>
@@ -219,7 +230,10 @@ public:
     auto get_executor() noexcept { return stream_.get_executor(); }
 
     /// Sets what the session needs to be set, before anything else is called.
-    void prepare() noexcept { detail::disable_nagle(stream_); }
+    void prepare() {
+        detail::disable_nagle(stream_);
+        detail::disable_timeout(stream_);
+    }
 
     /// Takes what fits into one pending write; nothing while one is pending.
     std::size_t try_write(std::span<const bytes_view> pieces, error_code&) {
