@@ -20,10 +20,11 @@ check_header() {
             if (header ~ /^io\//) return 4
             if (header ~ /^server\//) return 5
             if (header !~ /\//) return 6
+            if (header ~ /^adapt\//) return 7
             return -1
         }
         function layer_name(number) {
-            split("ground|protocol (http)|protocol|session|operations|server|public", names, "|")
+            split("ground|protocol (http)|protocol|session|operations|server|public|adapters", names, "|")
             return names[number + 1]
         }
         function folder(header) { return header ~ /\// ? substr(header, 1, index(header, "/") - 1) : "" }

@@ -28,6 +28,7 @@ good_tree() {
     header session/outbox.hpp '#include <weir/sse/encoder.hpp>'
     header io/writer.hpp '#include <weir/session/outbox.hpp>' '#include WEIR_ASIO(write.hpp)'
     header server.hpp '#include <weir/io/writer.hpp>' '#include <asio.hpp>'
+    header adapt/host.hpp '#include <weir/server.hpp>'
 }
 
 holds() {
@@ -85,6 +86,9 @@ breaks include/weir/policy/heartbeat.hpp 'session includes io/writer.hpp'
 
 header io/writer.hpp '#include <weir/server.hpp>'
 breaks include/weir/io/writer.hpp 'operations includes server.hpp'
+
+header server.hpp '#include <weir/adapt/host.hpp>'
+breaks include/weir/server.hpp 'public includes adapt/host.hpp'
 
 header io/writer.hpp '#include "../session/outbox.hpp"'
 breaks include/weir/io/writer.hpp 'by quotes'
