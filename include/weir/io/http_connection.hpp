@@ -55,7 +55,8 @@ public:
     net::awaitable<error> write(std::string_view response) {
         error_code ec;
         deadline_.set(limits_.write_time);
-        co_await net::async_write(stream_, net::buffer(response), net::redirect_error(net::use_awaitable, ec));
+        const net::const_buffer all{response.data(), response.size()};
+        co_await net::async_write(stream_, all, net::redirect_error(net::use_awaitable, ec));
         deadline_.clear();
         co_return ec ? error::peer_closed : error::none;
     }
@@ -127,8 +128,9 @@ private:
             if (s == status::failed) co_return decoder.error();
             if (!std::exchange(asked, true)) {
                 error_code ec;
-                co_await net::async_write(stream_, net::buffer(std::string_view{"HTTP/1.1 100 Continue\r\n\r\n"}),
-                                          net::redirect_error(net::use_awaitable, ec));
+                constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+                const net::const_buffer interim{go_on.data(), go_on.size()};
+                co_await net::async_write(stream_, interim, net::redirect_error(net::use_awaitable, ec));
             }
             if (!co_await read_some()) co_return failure(false);
         }
