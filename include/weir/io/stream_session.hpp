@@ -32,7 +32,7 @@ public:
     using executor_type = typename Stream::executor_type;
 
     executor_type get_executor() noexcept { return transport_.get_executor(); }
-    Stream& stream() noexcept { return transport_.stream(); }
+    auto& stream() noexcept { return transport_.stream(); }
 
     /// Starts an operation that a completion handler waits for.
     template <waiter::kind What, class Handler>
