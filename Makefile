@@ -77,7 +77,7 @@ fuzz:
 
 format:
 	@tools/setup format
-	git ls-files --cached --others --exclude-standard -z '*.hpp' '*.cpp' | xargs -0 -r clang-format-19 -i
+	git ls-files --cached --others --exclude-standard -z '*.hpp' '*.ipp' '*.cpp' | xargs -0 -r clang-format-19 -i
 
 clean:
 	rm -rf build

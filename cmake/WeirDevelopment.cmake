@@ -20,7 +20,6 @@ target_compile_definitions(weir_with_asio INTERFACE ASIO_NO_DEPRECATED BOOST_ASI
 
 # Options of every program of weir's own: link weir::development.
 add_library(weir_development INTERFACE)
-add_library(weir::development ALIAS weir_development)
 target_link_libraries(weir_development INTERFACE weir::with_asio)
 target_compile_options(
     weir_development
@@ -70,6 +69,19 @@ if(WEIR_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     target_compile_options(weir_development INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 endif()
 
+# weir::separate: the same, and weir compiled once, for programs that see its declarations.
+file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/weir_src.cpp" CONTENT "#include <weir/src.hpp>\n")
+add_library(weir_separate STATIC EXCLUDE_FROM_ALL "${PROJECT_BINARY_DIR}/weir_src.cpp")
+add_library(weir::separate ALIAS weir_separate)
+target_link_libraries(weir_separate PUBLIC weir_development)
+target_compile_definitions(weir_separate PUBLIC WEIR_SEPARATE_COMPILATION)
+
+if(WEIR_SEPARATE_COMPILATION)
+    add_library(weir::development ALIAS weir_separate)
+else()
+    add_library(weir::development ALIAS weir_development)
+endif()
+
 # weir_headers_alone: every header compiles as the first line of a file, and a second time in the same file.
 # CMake's own VERIFY_INTERFACE_HEADER_SETS would take the options of the users, not these.
 function(weir_add_headers_alone)
@@ -89,6 +101,9 @@ function(weir_add_headers_alone)
     endforeach()
     add_library(weir_headers_alone OBJECT ${sources})
     target_link_libraries(weir_headers_alone PRIVATE weir::with_asio weir::deflate weir::tls $<$<BOOL:${LINUX}>:weir::uring>)
+    target_compile_definitions(
+        weir_headers_alone PRIVATE $<$<BOOL:${WEIR_SEPARATE_COMPILATION}>:WEIR_SEPARATE_COMPILATION>
+    )
     target_compile_definitions(weir_headers_alone PRIVATE ASIO_NO_TYPEID BOOST_ASIO_NO_TYPEID) # as -fno-rtti needs it
     target_compile_options(
         weir_headers_alone

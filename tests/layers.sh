@@ -6,13 +6,14 @@
 set -u
 cd "${1:-.}" || exit 2
 
-# The rules of one header: its name, and its lines.
+# The rules of one header, or of the bodies beside it: its name, and its lines.
 check_header() {
     awk -v name="${1#include/weir/}" -v file="$1" '
         function say(text) { print file ":" (FNR > 0 ? FNR : 1) ": " text; found = 1 }
 
         # The order of the design. A header includes its own layer or a lower one.
         function layer(header) {
+            sub(/\.ipp$/, ".hpp", header)
             if (header ~ /^(config|error|exceptions|bytes|time|utf8|utf8_validator|base64)\.hpp$/) return 0
             if (header ~ /^http\//) return 1
             if (header ~ /^(sse|ws)\//) return 2
@@ -71,6 +72,28 @@ check_test() {
     fi
 }
 
+# x.ipp has the bodies of x.hpp, which includes it at its end, as src.hpp does.
+check_bodies() {
+    name=${1#include/}
+    header=${1%.ipp}.hpp
+    if [ ! -f "$header" ]; then
+        echo "$1:1: bodies without a header: $header is missing"
+        return 1
+    fi
+    if [ "$(tail -n 1 "$header")" != "#include WEIR_BODIES($name)" ]; then
+        echo "$header:1: the last line is not #include WEIR_BODIES($name)"
+        return 1
+    fi
+    if ! grep -qxF "#include <$name>" include/weir/src.hpp 2>/dev/null; then
+        echo "$1:1: not in include/weir/src.hpp"
+        return 1
+    fi
+    if ! sed -n '4p' "$1" | grep -qE "^// .* of ${header##*/}[.:]"; then
+        echo "$1:4: the fourth line does not say whose bodies these are"
+        return 1
+    fi
+}
+
 headers=$(find include/weir -name '*.hpp' 2>/dev/null | LC_ALL=C sort)
 if [ -z "$headers" ]; then
     echo "include/weir: no headers found"
@@ -81,5 +104,9 @@ failed=0
 for header in $headers; do # no header's name has a space
     check_header "$header" || failed=1
     check_test "$header" || failed=1
+done
+for bodies in $(find include/weir -name '*.ipp' | LC_ALL=C sort); do
+    check_header "$bodies" || failed=1
+    check_bodies "$bodies" || failed=1
 done
 exit "$failed"

@@ -18,6 +18,15 @@ header() {
     printf '%s\n' "#include <weir/$path>" '#include "catch.hpp"' >"$tree/tests/${path%.hpp}.cpp"
 }
 
+# bodies <path below include/weir> [line]...: the bodies of a header that holds, and includes them.
+bodies() {
+    path=$1
+    shift
+    name=${path##*/}
+    printf '%s\n' '// SPDX-License-Identifier: BSL-1.0' '#pragma once' '' "// The bodies of ${name%.ipp}.hpp." "$@" \
+        >"$tree/include/weir/$path"
+}
+
 good_tree() {
     rm -rf "$tree/include" "$tree/tests"
     header config.hpp '#if defined(WEIR_X)' '#endif' '#define WEIR_ASIO(header) <asio/header>'
@@ -25,7 +34,9 @@ good_tree() {
     header sse/encoder.hpp '#include <weir/http/fields.hpp>' '#include <string>'
     header ws/frame.hpp '#include <weir/http/fields.hpp>'
     header policy/heartbeat.hpp '#include <weir/session/outbox.hpp>'
-    header session/outbox.hpp '#include <weir/sse/encoder.hpp>'
+    header session/outbox.hpp '#include <weir/sse/encoder.hpp>' '#include WEIR_BODIES(weir/session/outbox.ipp)'
+    bodies session/outbox.ipp '#include <weir/session/outbox.hpp>'
+    header src.hpp '#include <weir/session/outbox.ipp>'
     header io/writer.hpp '#include <weir/session/outbox.hpp>' '#include WEIR_ASIO(write.hpp)'
     header server.hpp '#include <weir/io/writer.hpp>' '#include <asio.hpp>'
     header adapt/host.hpp '#include <weir/server.hpp>'
@@ -98,6 +109,33 @@ breaks include/weir/misc/thing.hpp 'without a layer'
 
 header sse/encoder.hpp '#ifdef NDEBUG' '#endif'
 breaks include/weir/sse/encoder.hpp 'conditional compilation'
+
+bodies session/outbox.ipp '#include <asio/buffer.hpp>'
+breaks include/weir/session/outbox.ipp 'Asio below'
+
+bodies session/outbox.ipp '#include <weir/server.hpp>'
+breaks include/weir/session/outbox.ipp 'session includes server.hpp'
+
+header http/fields.hpp '#include <weir/session/outbox.ipp>'
+breaks include/weir/http/fields.hpp 'includes session/outbox.ipp'
+
+bodies session/outbox.ipp '#ifdef NDEBUG' '#endif'
+breaks include/weir/session/outbox.ipp 'conditional compilation'
+
+printf '%s\n' '// SPDX-License-Identifier: BSL-1.0' '#pragma once' >"$tree/include/weir/session/outbox.ipp"
+breaks include/weir/session/outbox.ipp 'whose bodies'
+
+bodies session/inbox.ipp
+breaks include/weir/session/inbox.ipp 'without a header'
+
+header session/outbox.hpp
+breaks include/weir/session/outbox.hpp 'the last line'
+
+header src.hpp
+breaks include/weir/session/outbox.ipp 'not in include/weir/src.hpp'
+
+rm "$tree/tests/src.cpp"
+breaks include/weir/src.hpp 'no test'
 
 rm "$tree/tests/sse/encoder.cpp"
 breaks include/weir/sse/encoder.hpp 'no test'

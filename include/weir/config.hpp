@@ -65,6 +65,23 @@ namespace cancellation = net;
 }  // namespace weir::detail
 #endif
 
+// Header-only, or compiled once: WEIR_SEPARATE_COMPILATION, defined for the whole program, means the latter, and one of
+// its files has the line `#include <weir/src.hpp>`. The bodies of x.hpp are in x.ipp beside it, each marked
+// WEIR_INLINE;
+// `#include WEIR_BODIES(weir/x.ipp)` is the last line of x.hpp. A template's instance that is wanted often is named
+// twice: WEIR_COMPILED_ONCE(class x<y>) where it is declared, WEIR_COMPILED_HERE(class x<y>) in the .ipp.
+#if defined(WEIR_SEPARATE_COMPILATION)
+#define WEIR_INLINE
+#define WEIR_BODIES(file) <weir / config.hpp>  // nothing new
+#define WEIR_COMPILED_ONCE(...) extern template __VA_ARGS__
+#define WEIR_COMPILED_HERE(...) template __VA_ARGS__
+#else
+#define WEIR_INLINE inline
+#define WEIR_BODIES(file) <file>
+#define WEIR_COMPILED_ONCE(...) static_assert(true)
+#define WEIR_COMPILED_HERE(...) static_assert(true)
+#endif
+
 // Where the processor may have AVX2: a function compiled for it, the sign bits of a vector's 32 bytes, and whether to
 // call that function. Elsewhere it still compiles and is never called.
 #if defined(__x86_64__) && defined(__GNUC__)

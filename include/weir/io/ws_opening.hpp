@@ -3,7 +3,6 @@
 
 // How a client's WebSocket session comes to its handshake, and how either side's opening is run. Layer: io. RFC 6455 §4
 
-#include <weir/base64.hpp>
 #include <weir/config.hpp>
 #include <weir/error.hpp>
 #include <weir/http/head_scanner.hpp>
@@ -18,7 +17,6 @@
 #include <weir/time.hpp>
 #include <weir/ws/client_handshake.hpp>
 #include <weir/ws/handshake.hpp>
-#include <weir/ws/masking_keys.hpp>
 
 #include WEIR_CANCELLATION(associated_cancellation_slot.hpp)
 #include WEIR_ASIO(associated_executor.hpp)
@@ -55,21 +53,12 @@ namespace detail {
 /// One client's handshake, with the texts that it needs until the answer has come.
 class client_opening {
 public:
-    client_opening(ws_connect_options options, const ws::deflate_options* deflate)
-        : options_(std::move(options)), key_(ws::make_key(ws::random_nonce())) {
-        for (const std::string& name : options_.subprotocols) subprotocols_.push_back(name);
-        for (const auto& [name, value] : options_.fields) fields_.push_back({name, value});
-        wire_ = {.subprotocols = subprotocols_, .extra_fields = fields_, .deflate = deflate};
-    }
+    client_opening(ws_connect_options options, const ws::deflate_options* deflate);
     client_opening(const client_opening&) = delete;
     client_opening& operator=(const client_opening&) = delete;
 
-    ws::upgrade_request_result request(std::string_view authority, std::string_view target) const {
-        return ws::upgrade_request(authority, target, key_, wire_);
-    }
-    ws::connect_result check(const http::response_view& response) const {
-        return ws::check_response(response, key_, wire_);
-    }
+    ws::upgrade_request_result request(std::string_view authority, std::string_view target) const;
+    ws::connect_result check(const http::response_view& response) const;
     milliseconds timeout() const noexcept { return options_.timeout; }
 
 private:
@@ -170,3 +159,5 @@ void run_opening(Handler handler, counted_ptr<Core> core, net::awaitable<error_c
 
 }  // namespace detail
 }  // namespace weir
+
+#include WEIR_BODIES(weir/io/ws_opening.ipp)

@@ -4,6 +4,7 @@
 // Agreeing on permessage-deflate: the offer, the answer, and the check of the answer. Layer: protocol. RFC 7692 §5,
 // §7.1
 
+#include <weir/config.hpp>
 #include <weir/error.hpp>
 #include <weir/http/fields.hpp>
 #include <weir/http/grammar.hpp>
@@ -177,34 +178,6 @@ constexpr std::optional<deflate_agreement> agree(const deflate_parameters& offer
 
 }  // namespace detail
 
-inline deflate_result answer_deflate_offers(const http::fields_view& request, const deflate_options* options) {
-    deflate_result result;
-    const bool valid = for_each_extension(request, [&](const extension_view& extension) {
-        if (options == nullptr || result.agreement) return;
-        const auto offer = detail::parse_deflate(extension, role::client);
-        if (!offer) return;
-        const auto answer = detail::answer_to(*offer, *options);
-        result.agreement = detail::agree(*offer, answer);
-        result.answer = detail::deflate_text(answer);
-    });
-    if (!valid) return {.error = error::bad_extension};
-    return result;
-}
-
-inline std::string deflate_offer(const deflate_options& options) {
-    return detail::deflate_text(detail::offer_of(options));
-}
-
-inline deflate_result check_deflate_answer(const http::fields_view& response, const deflate_options* options) {
-    deflate_result result;
-    const bool valid = for_each_extension(response, [&](const extension_view& extension) {
-        const auto answer = detail::parse_deflate(extension, role::server);
-        const bool expected = options != nullptr && !result.agreement && answer;
-        if (expected) result.agreement = detail::agree(detail::offer_of(*options), *answer);
-        if (!expected || !result.agreement) result.error = error::bad_extension;
-    });
-    if (!valid || result.error != error::none) return {.error = error::bad_extension};
-    return result;
-}
-
 }  // namespace weir::ws
+
+#include WEIR_BODIES(weir/ws/deflate_offer.ipp)

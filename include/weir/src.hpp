@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// All that need not be inline, for the one file of a program that compiles it. Layer: public.
+//
+// With WEIR_SEPARATE_COMPILATION defined for the whole program the other headers declare, and this one defines: one
+// file has the line `#include <weir/src.hpp>`. Without it this header does nothing that the others do not do
+// themselves.
+
+#include <weir/io/ws_opening.ipp>
+#include <weir/metrics.ipp>
+#include <weir/session/outbox.ipp>
+#include <weir/session/session.ipp>
+#include <weir/session/session_output.ipp>
+#include <weir/session/session_writer.ipp>
+#include <weir/session/ws_sender.ipp>
+#include <weir/session/ws_session.ipp>
+#include <weir/sse/handshake.ipp>
+#include <weir/ws/client_handshake.ipp>
+#include <weir/ws/connection.ipp>
+#include <weir/ws/deflate_offer.ipp>
+#include <weir/ws/handshake.ipp>
+#include <weir/ws/masking_keys.ipp>
+#include <weir/ws/reader.ipp>
