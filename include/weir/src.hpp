@@ -7,6 +7,9 @@
 // file has the line `#include <weir/src.hpp>`. Without it this header does nothing that the others do not do
 // themselves.
 
+#include <weir/io/session_handle.ipp>
+#include <weir/io/sse_core.ipp>
+#include <weir/io/ws_core.ipp>
 #include <weir/io/ws_opening.ipp>
 #include <weir/metrics.ipp>
 #include <weir/session/outbox.ipp>

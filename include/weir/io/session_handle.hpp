@@ -13,7 +13,9 @@
 #include <weir/session/waiter.hpp>
 #include <weir/time.hpp>
 
+#include WEIR_ASIO(any_io_executor.hpp)
 #include WEIR_ASIO(async_result.hpp)
+#include WEIR_ASIO(use_awaitable.hpp)
 
 #include <utility>
 
@@ -135,4 +137,12 @@ void release(session_handle<Core>& handle) noexcept {
     static_cast<void>(handle.core_.release());
 }
 
+/// The handler with which a coroutine waits for an operation that completes with these.
+template <class... Args>
+using coroutine_handler = typename net::async_result<net::use_awaitable_t<>, void(Args...)>::handler_type;
+
+WEIR_COMPILED_ONCE(void post_completion(coroutine_handler<error_code>, const net::any_io_executor&, error_code));
+
 }  // namespace weir::detail
+
+#include WEIR_BODIES(weir/io/session_handle.ipp)

@@ -3,6 +3,7 @@
 
 // An event stream on an Asio stream: the handshake, and the client's last id. Layer: io.
 
+#include <weir/config.hpp>
 #include <weir/error.hpp>
 #include <weir/http/request_view.hpp>
 #include <weir/io/stream_session.hpp>
@@ -10,6 +11,8 @@
 #include <weir/session/sse_session.hpp>
 #include <weir/sse/encoder.hpp>
 #include <weir/sse/handshake.hpp>
+
+#include WEIR_ASIO(ip/tcp.hpp)
 
 #include <memory>
 #include <string>
@@ -62,4 +65,8 @@ private:
     bool last_event_id_refused_ = false;
 };
 
+WEIR_COMPILED_ONCE(class stream_io<sse_session, net::ip::tcp::socket>);
+
 }  // namespace weir::detail
+
+#include WEIR_BODIES(weir/io/sse_core.ipp)

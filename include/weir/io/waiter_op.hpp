@@ -63,20 +63,7 @@ public:
         return op;
     }
 
-    void complete(error_code ec, error_code reason) noexcept override {
-        if constexpr (What == kind::receive) {
-            const auto outcome = this->received;
-            auto left = this->release();
-            post_completion(std::move(left.handler), left.executor, ec, outcome);
-        } else if constexpr (What == kind::closed) {
-            auto left = this->release();
-            post_completion(std::move(left.handler), left.executor, ec, reason);
-        } else {
-            auto left = this->release();
-            post_completion(std::move(left.handler), left.executor, ec);
-        }
-    }
-
+    void complete(error_code ec, error_code reason) noexcept override;
     void destroy() noexcept override { static_cast<void>(this->release()); }
 
 private:
@@ -86,5 +73,20 @@ private:
         : waiter_base<What>(What), base(std::move(handler), executor) {}
     ~waiter_op() = default;
 };
+
+template <waiter::kind What, class Handler, class Executor>
+void waiter_op<What, Handler, Executor>::complete(error_code ec, error_code reason) noexcept {
+    if constexpr (What == kind::receive) {
+        const auto outcome = this->received;
+        auto left = this->release();
+        post_completion(std::move(left.handler), left.executor, ec, outcome);
+    } else if constexpr (What == kind::closed) {
+        auto left = this->release();
+        post_completion(std::move(left.handler), left.executor, ec, reason);
+    } else {
+        auto left = this->release();
+        post_completion(std::move(left.handler), left.executor, ec);
+    }
+}
 
 }  // namespace weir::detail

@@ -3,6 +3,7 @@
 
 // A WebSocket on an Asio stream: what begins it, on either side. Layer: io. RFC 6455 §4
 
+#include <weir/config.hpp>
 #include <weir/error.hpp>
 #include <weir/http/request_view.hpp>
 #include <weir/io/stream_session.hpp>
@@ -12,6 +13,8 @@
 #include <weir/ws/client_handshake.hpp>
 #include <weir/ws/connection.hpp>
 #include <weir/ws/handshake.hpp>
+
+#include WEIR_ASIO(ip/tcp.hpp)
 
 #include <cstddef>
 #include <memory>
@@ -115,5 +118,9 @@ private:
     std::unique_ptr<rarely_there> rare_;
 };
 
+WEIR_COMPILED_ONCE(class stream_io<ws_session, net::ip::tcp::socket>);
+
 }  // namespace detail
 }  // namespace weir
+
+#include WEIR_BODIES(weir/io/ws_core.ipp)
