@@ -6,22 +6,21 @@
 // For programs that have no server yet. It routes, limits, times out and drains, and stays small: it is no web
 // framework, and a program that has a server uses sse_stream and ws_stream within it.
 
-#include <weir/metrics.hpp>
-#include <weir/server/engine.hpp>
-#include <weir/server/static_files.hpp>
+#include <weir/config.hpp>
+#include <weir/http/message.hpp>
+#include <weir/server/options.hpp>
+#include <weir/server/session.hpp>
 #include <weir/sse_stream.hpp>
 #include <weir/ws_stream.hpp>
 
 #include WEIR_ASIO(awaitable.hpp)
-#include WEIR_ASIO(co_spawn.hpp)
+#include WEIR_ASIO(io_context.hpp)
 
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -37,6 +36,19 @@ using sse_session = sse_stream<detail::server_stream, detail::route_policies>;
 /// As sse_session, for a WebSocket.
 using ws_session = ws_stream<detail::server_stream, detail::route_policies>;
 
+namespace detail {
+
+class engine;
+
+/// What a route calls: one of the two, a coroutine or a function that returns at once.
+template <class Result, class... Args>
+struct route_handler {
+    std::function<awaitable<Result>(Args...)> coroutine{};
+    std::function<Result(Args...)> function{};
+};
+
+}  // namespace detail
+
 /// Thread-safe: drain(), stop(), context(), threads() and connections(). Everything else is called before run(), from
 /// one thread. Handlers run on the event loop of their connection and must not block it; with several threads, one
 /// handler runs on several at a time. Sessions kept outside the server must be destroyed before it; those that a
@@ -44,14 +56,27 @@ using ws_session = ws_stream<detail::server_stream, detail::route_policies>;
 class server {
 public:
     /// Takes its options; listens to nothing yet.
-    explicit server(server_options options = {}) : metrics_(options.metrics), engine_(std::move(options)) {}
+    explicit server(server_options options = {});
+    server(const server&) = delete;
+    server& operator=(const server&) = delete;
+    /// Cuts the connections that there are.
+    ~server();
 
     /// Answers a method and a path with `response(const request&)` or `awaitable<response>(request)`. An empty method
     /// stands for all that have no route of their own. Patterns are those of http::router: "/rooms/{room}".
     /// Throws std::invalid_argument for a malformed pattern or one that is taken.
     template <class Handler>
     void route(std::string_view method, std::string_view path, Handler handler) {
-        engine_.add(method, detail::endpoint{std::string{path}, plain_handler(std::move(handler))});
+        constexpr bool waits = std::is_invocable_r_v<awaitable<response>, Handler&, request>;
+        static_assert(waits || std::is_invocable_r_v<response, Handler&, const request&>,
+                      "a handler is response(const request&) or awaitable<response>(request)");
+        plain_handler called;
+        if constexpr (waits) {
+            called.coroutine = std::move(handler);
+        } else {
+            called.function = std::move(handler);
+        }
+        add(method, path, std::move(called));
     }
     /// Answers GET, and HEAD.
     template <class Handler>
@@ -70,121 +95,83 @@ public:
     /// server_options::on_error. Throws as route(), and for a field that cannot be set.
     template <class Handler>
     void sse(std::string_view path, Handler handler, sse_options options = {}) {
-        auto start = starter<sse_session>(std::string{path}, std::move(handler));
-        if (metrics_) options.observer = counted(std::move(options.observer), metrics_->sse_observer(path));
-        engine_.add(std::make_shared<const detail::sse_route>(path, std::move(options), std::move(start)));
+        add(path, session_handler<sse_session>(std::move(handler)), std::move(options));
     }
 
     /// Serves WebSockets. `handler` takes (ws_session) or (ws_session, request), as for sse(). The session closes when
     /// it is destroyed. Throws as route(), and for a field or a subprotocol that cannot be set.
     template <class Handler>
     void ws(std::string_view path, Handler handler, ws_options options = {}) {
-        auto start = starter<ws_session>(std::string{path}, std::move(handler));
-        if (metrics_) options.observer = counted(std::move(options.observer), metrics_->ws_observer(path));
-        engine_.add(std::make_shared<const detail::ws_route>(path, std::move(options), std::move(start)));
+        add(path, session_handler<ws_session>(std::move(handler)), std::move(options));
     }
 
     /// Serves the files below a directory at the paths below `prefix`, with index.html for the directory itself.
     /// Meant for a page and its parts. Throws as route(), and std::filesystem::filesystem_error for no such directory.
-    void files(std::string_view prefix, const std::filesystem::path& directory) {
-        std::string pattern{prefix};
-        pattern += prefix.ends_with('/') ? "{path...}" : "/{path...}";
-        get(pattern, [source = detail::static_files{directory}](const request& request) {
-            return source.answer(request, request.param("path"));
-        });
-    }
+    void files(std::string_view prefix, const std::filesystem::path& directory);
 
     /// Binds and listens; connections are accepted once run() is called. Returns the port. Throws system_error. May be
     /// called for several addresses.
-    std::uint16_t listen(const listen_options& options) { return engine_.listen(options); }
+    std::uint16_t listen(const listen_options& options);
 
     /// Runs until drained or stopped, after at least one listen(); one of the event loops runs on this thread. SIGINT
     /// and SIGTERM drain, unless server_options::handle_signals says otherwise. May be called once.
-    void run() { engine_.run(); }
+    void run();
 
     /// Stops accepting, and ends the connections that wait for a request at once and the sessions one batch after the
     /// other: what was sent is written, event streams' clients are asked to come back in 1 to 3 s, WebSockets are
     /// closed with 1001 (going away). Requests under way are answered; who asks for a stream is asked to come back, who
     /// asks for a WebSocket gets 503. Lets run() return when the last connection has ended, or after the deadline.
     /// A second call changes nothing. See drain_options.
-    void drain(drain_options options) { engine_.drain(options); }
+    void drain(drain_options options);
     /// As server_options::drain has it.
-    void drain() { engine_.drain(); }
+    void drain();
 
     /// Lets run() return at once; connections are cut.
-    void stop() noexcept { engine_.stop(); }
+    void stop() noexcept;
 
     /// The event loops, for timers and coroutines of the application's own. i < threads().
-    net::io_context& context(std::size_t i = 0) { return engine_.context(i); }
+    net::io_context& context(std::size_t i = 0);
     /// Event loops, one thread each.
-    std::size_t threads() const noexcept { return engine_.threads(); }
+    std::size_t threads() const noexcept;
     /// Connections at the moment.
-    std::size_t connections() const noexcept { return engine_.connections(); }
+    std::size_t connections() const noexcept;
 
 private:
-    static any_observer counted(any_observer own, metrics::observer counts) {
-        if (!own) return counts;
-        return [own = std::move(own), counts = std::move(counts)](const auto& what) noexcept {
-            counts(what);
-            own(what);
-        };
-    }
-
-    template <class Handler>
-    static detail::endpoint::plain_handler plain_handler(Handler handler) {
-        if constexpr (std::is_invocable_r_v<awaitable<response>, Handler&, request>) {
-            return [h = std::move(handler)](const request& r) mutable { return h(r); };
-        } else {
-            static_assert(std::is_invocable_r_v<response, Handler&, const request&>,
-                          "a handler is response(const request&) or awaitable<response>(request)");
-            return [h = std::move(handler)](const request& r) mutable -> awaitable<response> { co_return h(r); };
-        }
-    }
-
+    using plain_handler = detail::route_handler<response, const request&>;
     template <class Session>
-    using core_ptr = detail::counted_ptr<typename Session::core_type>;
+    using session_handler_of = detail::route_handler<void, Session&&, request&&>;
 
     template <class Session, class Handler>
-    std::function<void(core_ptr<Session>, request)> starter(std::string path, Handler handler) {
-        return [this, path = std::move(path), h = std::move(handler)](core_ptr<Session> core, request r) mutable {
-            start<Session>(path, h, std::move(core), std::move(r));
-        };
-    }
-
-    template <class Session, class Handler>
-    void start(const std::string& path, Handler& handler, core_ptr<Session> core, request r) {
+    static session_handler_of<Session> session_handler(Handler handler) {
         constexpr bool with_request = std::is_invocable_v<Handler&, Session, request>;
         static_assert(with_request || std::is_invocable_v<Handler&, Session>,
                       "a handler takes the session (sse_session or ws_session), or (session, request)");
-        const auto call = [&handler](Session&& session, request&& from) -> decltype(auto) {
+        auto call = [h = std::move(handler)](Session&& session, request&& from) mutable -> decltype(auto) {
             if constexpr (with_request) {
-                return handler(std::move(session), std::move(from));
+                return h(std::move(session), std::move(from));
             } else {
-                return handler(std::move(session));
+                return h(std::move(session));
             }
         };
         using result = decltype(call(std::declval<Session>(), std::declval<request>()));
+        session_handler_of<Session> called;
         if constexpr (std::is_void_v<result>) {
-            call(Session{std::move(core)}, std::move(r));
+            called.function = std::move(call);
         } else {
             static_assert(std::is_same_v<result, awaitable<void>>, "a handler returns void or awaitable<void>");
-            const core_ptr<Session> watched = core;
-            net::co_spawn(watched->get_executor(), run_handler(call, Session{std::move(core)}, std::move(r)),
-                          [this, path, watched](std::exception_ptr failure) {
-                              engine_.report().unless_ended(path, failure, watched->end_reason());
-                          });
+            called.coroutine = std::move(call);
         }
+        return called;
     }
 
-    // Its frame keeps the arguments for a handler that takes them by reference.
-    template <class Call, class Session>
-    static awaitable<void> run_handler(Call call, Session session, request r) {
-        awaitable<void> running = call(std::move(session), std::move(r));
-        co_await std::move(running);
-    }
+    void add(std::string_view method, std::string_view path, plain_handler handler);
+    void add(std::string_view path, session_handler_of<sse_session> handler, sse_options options);
+    void add(std::string_view path, session_handler_of<ws_session> handler, ws_options options);
 
     metrics* metrics_;
-    detail::engine engine_;
+    std::unique_ptr<detail::engine> engine_;
 };
 
 }  // namespace weir
+
+#include WEIR_BODIES(weir/server.ipp)

@@ -12,6 +12,7 @@
 #include <weir/io/ws_core.ipp>
 #include <weir/io/ws_opening.ipp>
 #include <weir/metrics.ipp>
+#include <weir/server.ipp>
 #include <weir/session/outbox.ipp>
 #include <weir/session/session.ipp>
 #include <weir/session/session_output.ipp>
