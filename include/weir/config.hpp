@@ -72,7 +72,7 @@ namespace cancellation = net;
 // twice: WEIR_COMPILED_ONCE(class x<y>) where it is declared, WEIR_COMPILED_HERE(class x<y>) in the .ipp.
 #if defined(WEIR_SEPARATE_COMPILATION)
 #define WEIR_INLINE
-#define WEIR_BODIES(file) <weir / config.hpp>  // nothing new
+#define WEIR_BODIES(file) <version>  // which declares nothing
 #define WEIR_COMPILED_ONCE(...) extern template __VA_ARGS__
 #define WEIR_COMPILED_HERE(...) template __VA_ARGS__
 #else
