@@ -40,12 +40,13 @@ check_header() {
             say("conditional compilation outside config.hpp")
         }
         !/^[ \t]*#[ \t]*include/ { next }
-        /(asio|WEIR_ASIO)/ && own < 4 { say("Asio below the operations layer") }
+        /(asio|WEIR_ASIO)/ && (own < 4 || name == "sans_io.hpp") { say("Asio below the operations layer") }
         /"/ { say("included by quotes; write <weir/...>") }
         match($0, /<weir\/[^>]+>/) {
             target = substr($0, RSTART + 6, RLENGTH - 7)
             other = layer(target)
             if (other > own) say(layer_name(own) " includes " target ", which is " layer_name(other))
+            if (name == "sans_io.hpp" && other > 3) say("sans_io.hpp is for programs without Asio: no " target)
             if (own == 2 && other == 2 && folder(target) != folder(name)) say(folder(name) " includes " target)
         }
         END {

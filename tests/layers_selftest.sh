@@ -38,6 +38,7 @@ good_tree() {
     bodies session/outbox.ipp '#include <weir/session/outbox.hpp>'
     header src.hpp '#include <weir/session/outbox.ipp>'
     header io/writer.hpp '#include <weir/session/outbox.hpp>' '#include WEIR_ASIO(write.hpp)'
+    header sans_io.hpp '#include <weir/session/outbox.hpp>'
     header server.hpp '#include <weir/io/writer.hpp>' '#include <asio.hpp>'
     header adapt/host.hpp '#include <weir/server.hpp>'
 }
@@ -100,6 +101,12 @@ breaks include/weir/io/writer.hpp 'operations includes server.hpp'
 
 header server.hpp '#include <weir/adapt/host.hpp>'
 breaks include/weir/server.hpp 'public includes adapt/host.hpp'
+
+header sans_io.hpp '#include <weir/io/writer.hpp>'
+breaks include/weir/sans_io.hpp 'no io/writer.hpp'
+
+header sans_io.hpp '#include <asio/buffer.hpp>'
+breaks include/weir/sans_io.hpp 'Asio below'
 
 header io/writer.hpp '#include "../session/outbox.hpp"'
 breaks include/weir/io/writer.hpp 'by quotes'

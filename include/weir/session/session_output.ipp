@@ -46,10 +46,10 @@ WEIR_INLINE void session_output::push_in_place(std::span<const bytes_view> piece
     std::size_t size = 0, taken = 0;
     bool full = false;
     for (const bytes_view piece : pieces) size += piece.size();
-    if (!held_up()) write_out();  // what was sent before goes first
+    if (may_write_ && !held_up()) write_out();  // what was sent before goes first
     if (phase_ != phase::open) return;
     start_filling(now());
-    if (!blocked_ && outbox_.empty()) {
+    if (may_write_ && !blocked_ && outbox_.empty()) {
         if (!write_pieces(pieces, taken)) return;
         if (taken != 0) count_written(taken == size ? 1 : 0, taken);
         full = taken != size || in_flight() != 0;

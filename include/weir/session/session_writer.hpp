@@ -132,7 +132,8 @@ protected:
     time_point last_sent_{}, last_progress_{};
     error_code end_reason_;
     phase phase_ = phase::fresh;
-    bool blocked_ = false;  // wait_writable() is pending
+    bool blocked_ = false;   // wait_writable() is pending
+    bool may_write_ = true;  // false: not now, but at the end of the turn
     std::uint64_t messages_sent_ = 0, bytes_sent_ = 0;
 
 private:

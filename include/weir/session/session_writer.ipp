@@ -70,6 +70,7 @@ WEIR_INLINE void session_writer::on_writable() {
 
 WEIR_INLINE void session_writer::flush() {
     if (held_up() || phase_ == phase::closed) return;
+    if (!may_write_) return request_flush();
     if (write_out()) on_flushed();
 }
 
