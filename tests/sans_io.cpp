@@ -358,6 +358,34 @@ TEST_CASE("sse machine: time that goes backwards stands still", "[sans_io][sse]"
     CHECK(s.line.sent.empty());
 }
 
+TEST_CASE("sse machine: a source is asked when it says so, and not while its reader is behind", "[sans_io][sse]") {
+    stream_of s{silence, weir::stall_after{0s}};
+    int asked = 0;
+    s.out.ask([&](weir::time_point now) {
+        s.send(std::to_string(++asked));
+        if (asked == 5) s.out.close(now);
+        return now + 1s;
+    });
+    CHECK(asked == 0);
+    CHECK(s.out.deadline() <= s.line.now);
+    s.line.advance(0s);
+    CHECK(s.line.take() == "data: 1\n\n");
+    s.line.advance(1s);
+    CHECK(s.line.take() == "data: 2\n\n");
+    s.line.get("chatter");
+    CHECK(asked == 2);
+    s.line.room = 0;
+    s.line.advance(60s);
+    CHECK(asked == 3);
+    s.line.room = driven_machine::unlimited;
+    s.line.settle();
+    s.line.advance(0s);
+    CHECK(s.line.take() == "data: 3\n\ndata: 4\n\n");
+    s.line.advance(3s);
+    CHECK(asked == 5);
+    CHECK(s.line.shut);
+}
+
 namespace {
 
 struct life_observer {
@@ -635,6 +663,135 @@ TEST_CASE("ws machine: two machines can talk to each other", "[sans_io][ws]") {
     const auto answer = client.next_message(there.now);
     REQUIRE(answer);
     CHECK(answer->text() == "hello");
+}
+
+TEST_CASE("ws machine: messages can be delivered by calls", "[sans_io][ws]") {
+    weir::ws_machine ws{silence};
+    driven_machine line{ws};
+    int drained = 0;
+    ws.handle_with({.on_message = [&](weir::ws_message message) { ws.send(message, ws.now()); },
+                    .on_drained = [&] { ++drained; }});
+    CHECK(ws.accept(socket_request, line.now, {}, client_text("early")) == error::none);
+    line.settle();
+    line.get(client_text("one") + client_text("two"));
+    CHECK(in_words(body_of(line.sent), role::server) == "text(early) text(one) text(two)");
+    CHECK(line.writes == 3);  // the head, what answers the early one, what answers the other two
+    CHECK(drained == 2);
+    ws.pause();
+    CHECK_FALSE(ws.wants_read());
+    ws.resume();
+    line.settle();
+    CHECK(ws.wants_read());
+    line.get(client_close(ws_close_code::normal));
+    CHECK(line.shut);
+}
+
+TEST_CASE("ws machine: what an application throws reaches whoever drives it, and is the end", "[sans_io][ws]") {
+    socket_of s{silence};
+    s.ws.on_message([](weir::ws_message) { throw 7; });
+    CHECK_THROWS_AS(s.line.get(client_text("x")), int);
+    CHECK(s.ws.closed());
+    CHECK(s.ws.output(s.line.now).empty());
+}
+
+namespace {
+
+/// What perform() needs of a transport, with a script.
+struct scripted_transport {
+    std::vector<std::string> incoming = {};  ///< one for each read; "": would block; then the end
+    std::size_t room = 1'000'000;
+    weir::error_code failure = {};
+    std::string sent = {};
+    int reads = 0, goodbyes = 0;
+
+    std::size_t read_some(weir::mutable_bytes_view buffer, weir::error_code& ec) {
+        ++reads;
+        if (incoming.empty()) return 0;
+        const std::string next = incoming.front();
+        incoming.erase(incoming.begin());
+        if (next.empty()) ec = make_error_code(std::errc::operation_would_block);
+        std::ranges::copy(weir::as_bytes(next), buffer.data());
+        return next.size();
+    }
+    std::size_t write_some(weir::bytes_view bytes, weir::error_code& ec) {
+        const std::size_t taken = std::min(room, bytes.size());
+        if (failure) return ec = failure, 0;
+        if (taken == 0) return ec = make_error_code(std::errc::resource_unavailable_try_again), 0;
+        sent.append(weir::as_text(bytes.first(taken)));
+        room -= taken;
+        return taken;
+    }
+    void shut_down_sending() { ++goodbyes; }
+    void watch(bool reading, bool writing, weir::time_point at) {
+        CHECK(closed == 0);
+        watches = {reading, writing};
+        deadline = at;
+    }
+    void close() { ++closed; }
+
+    struct {
+        bool reading, writing;
+    } watches = {};
+    weir::time_point deadline = {};
+    int closed = 0;
+};
+
+}  // namespace
+
+TEST_CASE("perform: reads, answers and writes as far as the transport goes along", "[sans_io][perform]") {
+    const weir::time_point now = test::t0;
+    weir::ws_machine ws{silence};
+    CHECK(ws.begin(role::server, now) == error::none);
+    ws.on_message([&](weir::ws_message message) { ws.send(message, ws.now()); });
+    scripted_transport line{.incoming = {client_text("one"), client_text("two"), ""}, .room = 3};
+    perform(ws, line, now);
+    CHECK(line.watches.writing);
+    CHECK(line.watches.reading);
+    CHECK(line.deadline == ws.deadline());
+    line.room = 1000;
+    line.incoming = {client_close(ws_close_code::normal), ""};
+    perform(ws, line, now);
+    CHECK(in_words(line.sent, role::server) == "text(one) text(two) close(1000)");
+    CHECK(line.goodbyes == 1);
+    CHECK_FALSE(line.watches.writing);
+    CHECK(line.closed == 0);
+    perform(ws, line, now);
+    CHECK(ws.closed());
+    CHECK(line.goodbyes == 1);
+    CHECK(line.closed == 1);
+}
+
+TEST_CASE("perform: others get their turn", "[sans_io][perform]") {
+    weir::ws_machine ws{silence};
+    CHECK(ws.begin(role::server, test::t0) == error::none);
+    scripted_transport line{.incoming = std::vector(10, client_text("x"))};
+    perform(ws, line, test::t0);
+    CHECK(line.reads == 4);
+}
+
+TEST_CASE("perform: a transport that fails is the end", "[sans_io][perform]") {
+    weir::sse_machine out{silence};
+    CHECK(out.begin(weir::sse::framing::plain, test::t0) == error::none);
+    out.send({.data = "x"}, test::t0);
+    scripted_transport line{.incoming = {""}, .failure = make_error_code(std::errc::connection_reset)};
+    perform(out, line, test::t0);
+    CHECK(out.closed());
+    CHECK(out.end_reason() == std::errc::connection_reset);
+    CHECK(line.closed == 1);
+}
+
+TEST_CASE("take over: a machine of either kind is made, and has answered", "[sans_io]") {
+    std::unique_ptr<weir::machine> live;
+    auto& out = weir::take_over<weir::sse_machine>(live, event_request, {}, test::t0, silence, weir::keep_latest{});
+    CHECK(live.get() == &out);
+    CHECK(out.is_open());
+    CHECK(weir::as_text(out.output(test::t0)).starts_with("HTTP/1.1 200 "));
+    auto& ws = weir::take_over<weir::ws_machine>(live, socket_request, client_text("early"), test::t0, silence);
+    CHECK(live.get() == &ws);
+    REQUIRE(ws.next_message(test::t0));
+    weir::take_over<weir::ws_machine>(live, event_request, {}, test::t0);
+    CHECK_FALSE(live->is_open());
+    CHECK(weir::as_text(live->output(test::t0)).starts_with("HTTP/1.1 426 "));
 }
 
 TEST_CASE("ws machine: whatever the peer sends, it ends in time", "[sans_io][ws][hostile]") {

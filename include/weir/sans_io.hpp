@@ -25,31 +25,40 @@
 #include <weir/ws/message.hpp>
 #include <weir/ws/prepared_message.hpp>
 
+#include <array>
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace weir {
 
 using ws_accept_options = ws::accept_options;
 using ws_prepared_message = ws::prepared_message;
+/// What a session calls by itself: on_message(ws_message) for every message, on_pong(std::string_view payload), and
+/// on_drained() whenever everything sent has been written. Each may be empty. An exception that leaves one ends the
+/// session and goes to whoever has called the machine.
+using ws_handlers = detail::ws_handlers;
 
-/// What is the same for both machines, so that an event loop need not know which one it drives. It calls a member, lets
-/// the application speak, and then does what is wished for, until nothing is:
+/// What is the same for both machines, so that an event loop need not know which one it drives. After each call, and
+/// once the transport is ready again, it does what is wished for until nothing is:
 ///
 ///     for (auto out = session.output(now); !out.empty(); out = session.output(now)) {
-///         const long taken = write_some(socket, out);      // 0: it would block
-///         if (taken == 0) break;
+///         const auto taken = write_some(socket, out);
+///         if (taken == 0) break;                           // the socket is full
 ///         session.written(taken, now);
 ///     }
 ///     if (session.wants_shutdown()) shut_down_sending(socket), session.shut_down();
 ///     if (session.closed()) return close(socket);
 ///     watch(socket, session.wants_read(), session.wants_write(), session.deadline());
 ///
-/// `now` is the loop's time, in every call: weir::clock::now(), or the time of a simulation. It is never asked for.
-/// Nothing is called back, but policies. Not thread-safe.
+/// perform() does that, and reads, for transports that can try without waiting. `now` is the loop's time, in every
+/// call: weir::clock::now(), or that of a simulation; it is never asked for. What the application has called runs
+/// within received(), output() and on_deadline(), may call anything, and must not destroy the machine. Not thread-safe.
 class machine {
 public:
     machine(const machine&) = delete;
@@ -89,6 +98,8 @@ public:
 
     // ---- of the session ----
 
+    /// The time of the last call.
+    virtual time_point now() const noexcept = 0;
     /// Whether anything may be sent.
     virtual bool is_open() const noexcept = 0;
     /// Everything that was sent has been taken by the transport.
@@ -103,10 +114,69 @@ public:
     virtual void abort(time_point now) = 0;
     /// Ends the session at that time as close() does, with error::expired. Replaces the time given before.
     virtual void expire_at(time_point at) = 0;
+    /// Asks `source` for what is to be sent, one piece after the other, for as long as the session is open: it sends,
+    /// and returns when it is to be asked again. It is asked in on_deadline(), at that time, and not while anything
+    /// waits to be written: a slow reader slows it down.
+    virtual void ask(std::function<time_point(time_point now)> source) = 0;
 
 protected:
     machine() = default;
 };
+
+/// Does what is due, reads, writes, and does whatever else is wished for. `transport` has, as Asio's sockets do and
+/// without waiting,
+///
+///     std::size_t read_some(mutable_bytes_view buffer, error_code& ec);  // 0 without an error: the end
+///     std::size_t write_some(bytes_view bytes, error_code& ec);
+///     void shut_down_sending();
+///     void watch(bool reading, bool writing, time_point deadline);       // perform() is to be called again then
+///     void close();                                                      // the last call
+///
+/// std::errc::operation_would_block and resource_unavailable_try_again are no failures.
+template <class Transport>
+void perform(machine& session, Transport& transport, time_point now) {
+    error_code ec;
+    const auto taken = [&](std::size_t n) {
+        const bool blocked = ec == std::errc::operation_would_block || ec == std::errc::resource_unavailable_try_again;
+        if (ec && !blocked) session.failed(ec, now);
+        return ec ? std::nullopt : std::optional{n};
+    };
+    session.on_deadline(now);
+    std::array<std::byte, 16 * 1024> buffer;
+    for (int reads = 0; reads != 4 && session.wants_read(); ++reads) {  // then it is the others' turn
+        const auto n = taken(transport.read_some(mutable_bytes_view{buffer}, ec));
+        if (!n) break;
+        *n == 0 ? session.peer_closed(now) : session.received({buffer.data(), *n}, now);
+    }
+    ec.clear();
+    for (auto out = session.output(now); !out.empty(); out = session.output(now)) {
+        const auto n = taken(transport.write_some(out, ec));
+        if (!n) break;
+        session.written(*n, now);
+    }
+    if (session.wants_shutdown()) transport.shut_down_sending(), session.shut_down();
+    if (session.closed()) return transport.close();
+    transport.watch(session.wants_read(), session.wants_write(), session.deadline());
+}
+
+/// Makes a machine in `place`, and answers the request with it: is_open() says whether it was accepted. `received`:
+/// what was read behind the request's head.
+///
+///     auto& out = weir::take_over<weir::sse_machine>(connection.live, request, received, now,
+///     weir::comment_every{15s});
+template <template <class...> class Machine, class... Policies>
+Machine<Policies...>& take_over(std::unique_ptr<machine>& place, const request_view& request, std::string_view received,
+                                time_point now, Policies... policies) {
+    auto made = std::make_unique<Machine<Policies...>>(std::move(policies)...);
+    auto& session = *made;
+    if constexpr (requires { session.accept(request, now, {}, received); }) {
+        session.accept(request, now, {}, received);
+    } else {
+        session.accept(request, now);
+    }
+    place = std::move(made);
+    return session;
+}
 
 /// One client's event stream, as sse_stream.
 ///
@@ -186,6 +256,7 @@ public:
 ///     weir::ws_machine ws{weir::ping_every{20s, 10s}};
 ///     if (ws.accept(request, now, {}, behind_the_head) != weir::error::none) return;  // the refusal is in output()
 ///     while (auto message = ws.next_message(now)) ws.send(*message, now);             // after every received()
+///     ws.on_message([&](weir::ws_message message) { ws.send(message, ws.now()); });   // or so
 ///
 /// Policies are recognised by the concept they satisfy, in any order; the defaults are those of ws_stream. The
 /// backpressure policy `wait` refuses, since nothing here can wait: send again when drained(). Pings are answered,
@@ -213,8 +284,7 @@ public:
     /// Lifetime  everything is read before this returns
     error accept(const request_view& request, time_point now, const ws_accept_options& options = {},
                  std::string_view received = {}) {
-        const error refusal = at(now).accept(request, options, received);
-        return refusal;
+        return at(now).accept(request, options, received);
     }
     /// Begins without a handshake, where somebody else has done it, on either side. `received`: what came behind it.
     /// Errors: error::closed if the session has begun already.
@@ -233,6 +303,14 @@ public:
     /// on, until next_message() is called, messages are read in pieces. Behind the end of a message that was read in
     /// pieces nothing is read, no ping either, until the next call.
     std::optional<ws_message> next_piece(time_point now) { return base::next(true, now); }
+
+    /// Has messages delivered by calls instead; see ws_handlers. What was received before is delivered in output().
+    void handle_with(ws_handlers handlers) { this->core().handle_with(std::move(handlers)); }
+    /// As handle_with(), for messages alone.
+    void on_message(std::function<void(ws_message)> handler) { handle_with({.on_message = std::move(handler)}); }
+    /// Takes no more messages for the moment: the peer has to wait. Its pings do, too.
+    void pause() { this->core().pause(true); }
+    void resume() { this->core().pause(false); }
 
     // ---- sending ----
 

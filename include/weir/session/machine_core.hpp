@@ -14,7 +14,9 @@
 #include <weir/time.hpp>
 #include <weir/ws/message.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -46,7 +48,10 @@ public:
     }
     void peer_closed(time_point now) final { at(now).on_peer_closed(); }
     void failed(error_code reason, time_point now) final { at(now).terminate(reason); }
-    void on_deadline(time_point now) final { at(now).on_deadline(); }
+    void on_deadline(time_point now) final {
+        at(now).on_deadline();
+        if (source_due() <= core_.now()) due_ = source_(core_.now());
+    }
 
     bytes_view output(time_point now) final { return at(now).output(); }
     void written(std::size_t bytes, time_point now) final { at(now).written(bytes); }
@@ -54,9 +59,10 @@ public:
     bool wants_read() const noexcept final { return core_.wants_read(); }
     bool wants_shutdown() const noexcept final { return core_.wants_shutdown(); }
     void shut_down() noexcept final { core_.shut_down(); }
-    time_point deadline() const noexcept final { return core_.deadline(); }
+    time_point deadline() const noexcept final { return std::min(core_.deadline(), source_due()); }
     bool closed() const noexcept final { return core_.state() == phase::closed; }
 
+    time_point now() const noexcept final { return core_.now(); }
     bool is_open() const noexcept final { return core_.state() == phase::open; }
     bool drained() const noexcept final { return core_.stats().queued_bytes == 0; }
     session_stats stats() const noexcept final { return core_.stats(); }
@@ -65,6 +71,10 @@ public:
     void close(time_point now) final { at(now).close(error::none); }
     void abort(time_point now) final { at(now).terminate(error::closed); }
     void expire_at(time_point time) final { core_.expire_at(time); }
+    void ask(std::function<time_point(time_point)> source) final {
+        source_ = std::move(source);
+        due_ = {};
+    }
 
 protected:
     template <class Policies>
@@ -103,7 +113,11 @@ private:
         explicit owned(Policies policies) : Core(std::move(policies)) {}
     };
 
+    time_point source_due() const noexcept { return source_ && is_open() && drained() ? due_ : never; }
+
     owned core_;
+    std::function<time_point(time_point)> source_;
+    time_point due_{};  // when it is asked
 };
 
 }  // namespace weir::detail

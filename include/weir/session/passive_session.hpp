@@ -39,6 +39,7 @@ public:
         return as_bytes(outgoing_).subspan(written_);
     }
     void written(std::size_t bytes) {
+        if (in_flight() == 0) return;
         written_ += std::min(bytes, in_flight());
         if (in_flight() != 0) return this->notice_progress();
         outgoing_ = {};
@@ -104,10 +105,8 @@ private:
     void set_timer(time_point at) noexcept final { timer_ = at; }
     void read_on(bool wanted) noexcept final { reads_ = wanted; }
     void shutdown_send() noexcept final { shutdown_due_ = true; }
-    void close_transport() noexcept final {
-        outgoing_ = {};
-        written_ = 0;
-    }
+    // A write of it may be under way: it goes with the session.
+    void close_transport() noexcept final { written_ = outgoing_.size(); }
     int descriptor() noexcept final { return -1; }
     void drop_owner() noexcept final {}
 
