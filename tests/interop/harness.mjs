@@ -507,7 +507,10 @@ export class http2_stream extends event_reader {
     }
 
     /// Resolves when the other side has read the request, as it answers in order, or is gone.
-    arrived() { return new Promise((resolve) => this.session.ping(() => resolve())); }
+    async arrived() {
+        if (this.session.connecting) await new Promise((resolve) => this.session.once("connect", resolve).once("close", resolve));
+        await new Promise((resolve) => this.session.destroyed ? resolve() : this.session.ping(() => resolve()));
+    }
 
     /// Leaves as a browser does that closes one of its streams; the connection stays until the proxy knows.
     close() { this.stream.close(http2.constants.NGHTTP2_CANCEL); }

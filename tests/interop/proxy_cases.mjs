@@ -166,6 +166,7 @@ function restart_case(start_one, kind) {
         await stop(own);
         await lost;
         const asking = new http2_stream(proxy, "/typed?end=1"), answered = while_away_gets[kind](asking);
+        answered.catch(() => {});  // waited for below
         await (kind === "waits" ? asking.arrived() : answered);
         if (kind === "refused") while (reader.source.readyState !== EventSource.CLOSED) await reader.error();
         own = await start_server({ port });
