@@ -39,10 +39,11 @@ function start_nginx(path) {
             server {
                 listen 127.0.0.1:${port};
                 location / { proxy_pass http://weir; }
+                location /held { proxy_pass http://weir/events; proxy_ignore_headers X-Accel-Buffering; }
                 location /echo {
                     proxy_pass http://weir;
                     proxy_http_version 1.1;
-                    proxy_set_header Host $host;
+                    proxy_set_header Host $http_host;
                     proxy_set_header Upgrade $http_upgrade;
                     proxy_set_header Connection "upgrade";
                 }
@@ -95,6 +96,14 @@ test(`what an embedder writes for weir is at most ${max_lines} lines`, async () 
 test("fetch: events come as they are sent, on a stream without end", async () => {
     equal(await read_events("/events", { count: 3 }), ticks_from(1, 3), "events");
 });
+
+if (behind_nginx) {
+    test("control: told to ignore X-Accel-Buffering, nginx holds the events back until the stream ends", async () => {
+        const { response } = await open_events("/held?count=3"), pieces = [];
+        for await (const piece of response.body) pieces.push(Buffer.from(piece).toString());
+        equal(pieces.map((piece) => piece.match(/^event: tick$/gm)?.length ?? 0), [3], "events in each piece");
+    });
+}
 
 test("fetch: a stream with an end ends, with nothing missing", async () => {
     equal(await read_events("/events?count=5000&fast"), ticks_from(1, 5000), "events");
@@ -202,6 +211,10 @@ if (has_websocket) {
         await round_trip(socket, "hello");
         socket.close(1000, "done");
         equal((await once(socket, "close"))[0], 1000, "close code");
+    });
+
+    test("ws: a page of the same host is let in", async (t) => {
+        await round_trip(await open_socket(t, { origin: server.url }), "hello");
     });
 
     test("ws: a foreign page is refused", async () => {
