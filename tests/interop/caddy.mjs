@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Caddy in front of the server, without its automatic certificates, its administration port and its home.
 
-import { equal, need_program, raw_stream, run, test } from "./harness.mjs";
+import { equal, finish, need_program, raw_stream, run, test } from "./harness.mjs";
 import { page_configuration, proxy_cases, start_secure_proxy } from "./proxy_cases.mjs";
 
 const caddy = need_program("caddy");
@@ -34,6 +34,7 @@ test("compression: event streams are left alone, because of the matcher", async 
         return (await reader.head()).fields.get("content-encoding");
     };
     equal(await ask(proxy, "text/event-stream"), undefined, "Content-Encoding of an event stream");
+    if (!(await finish(caddy, ["version"])).out.includes("2.6.")) return;  // newer ones heed no-transform
     const careless = await start_caddy(server.port, { "encode @others gzip": "encode gzip" });
     equal(await ask(careless, "text/event-stream"), "gzip", "control: without the matcher, in spite of no-transform");
 });
