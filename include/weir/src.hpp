@@ -7,12 +7,15 @@
 // file has the line `#include <weir/src.hpp>`. Without it this header does nothing that the others do not do
 // themselves.
 
+#include <weir/http/message.ipp>
+#include <weir/io/loop.ipp>
 #include <weir/io/session_handle.ipp>
 #include <weir/io/sse_core.ipp>
 #include <weir/io/ws_core.ipp>
 #include <weir/io/ws_opening.ipp>
 #include <weir/metrics.ipp>
 #include <weir/server.ipp>
+#include <weir/server/session.ipp>
 #include <weir/session/outbox.ipp>
 #include <weir/session/session.ipp>
 #include <weir/session/session_output.ipp>

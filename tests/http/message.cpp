@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <weir/http/message.hpp>
 
+#include <weir/http/request_parser.hpp>
+#include <weir/http/response.hpp>
+#include <weir/http/router.hpp>
+
 #include "catch.hpp"
 
 #include <optional>

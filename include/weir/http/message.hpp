@@ -3,13 +3,12 @@
 
 // A whole request, owned, and a whole response: what handlers are given and what they answer. Layer: protocol.
 
+#include <weir/config.hpp>
+#include <weir/error.hpp>
 #include <weir/http/cookie.hpp>
 #include <weir/http/fields.hpp>
-#include <weir/http/grammar.hpp>
-#include <weir/http/request_parser.hpp>
+#include <weir/http/head_scanner.hpp>
 #include <weir/http/request_view.hpp>
-#include <weir/http/response.hpp>
-#include <weir/http/router.hpp>
 #include <weir/http/target.hpp>
 
 #include <memory>
@@ -20,6 +19,10 @@
 #include <vector>
 
 namespace weir::http {
+
+class request_parser;
+struct path_parameter;
+struct response_options;
 
 /// A request with its body. Immutable and cheap to copy: copies share the text. Every view it returns lives as long as
 /// any copy.
@@ -65,13 +68,15 @@ public:
 private:
     friend class request_builder;
 
+    struct parsed;  // derived from data; with the parser, whose fields the view refers to
     struct data {
         std::string head, path, body, remote_address;
-        request_parser parser;  // the view refers to its fields
         request_view view;
         std::vector<std::pair<std::string, std::string>> parameters;
         bool secure = false;
     };
+
+    explicit request(std::shared_ptr<data> d) noexcept : data_(std::move(d)) {}
 
     std::shared_ptr<data> data_;
 };
@@ -80,32 +85,17 @@ private:
 class request_builder {
 public:
     /// Begins an empty request, whose head is held to `limits`.
-    explicit request_builder(head_limits limits = {}) { data().parser = request_parser{limits}; }
+    explicit request_builder(head_limits limits = {});
 
     /// What reads the head.
-    request_parser& parser() noexcept { return data().parser; }
+    request_parser& parser() noexcept;
     /// Where the body is collected.
     std::string& body() noexcept { return data().body; }
 
     /// Keeps the head, of which `parser()` has reported that it is complete.
-    error set_head(std::string_view received, std::string_view remote_address) {
-        auto& d = data();
-        d.head = received.substr(0, parser().head_size());
-        d.parser.reset();
-        d.parser.parse(d.head);  // once more, so that the views refer to the text that stays
-        d.view = d.parser.request();
-        d.remote_address = remote_address;
-        auto path = decode_path(d.view.path());
-        if (!path) return error::bad_encoding;
-        d.path = std::move(*path);
-        return error::none;
-    }
-
+    error set_head(std::string_view received, std::string_view remote_address);
     /// Keeps what the route's pattern has found.
-    void set_parameters(const std::vector<path_parameter>& parameters) {
-        for (const auto& [name, value] : parameters) data().parameters.emplace_back(name, value);
-    }
-
+    void set_parameters(const std::vector<path_parameter>& parameters);
     /// Says that it came by https.
     void set_secure(bool secure) noexcept { data().secure = secure; }
 
@@ -127,17 +117,7 @@ struct response {
 };
 
 /// The response as bytes. A field that cannot be sent, or that would frame the response, makes it one of status 500.
-inline std::string serialize(const response& r, response_options options) {
-    std::vector<field_view> fields;
-    fields.reserve(r.fields.size());
-    for (const auto& [name, value] : r.fields) {
-        for (const std::string_view ours : {"Content-Length", "Transfer-Encoding", "Connection"}) {
-            if (equal_ignoring_case(name, ours)) return error_response(500, {}, options);
-        }
-        fields.push_back({name, value});
-    }
-    return make_response(r.status, r.content_type, r.body, fields, options);
-}
+std::string serialize(const response& r, response_options options);
 
 }  // namespace weir::http
 
@@ -145,3 +125,5 @@ namespace weir {
 using http::request;
 using http::response;
 }  // namespace weir
+
+#include WEIR_BODIES(weir/http/message.ipp)

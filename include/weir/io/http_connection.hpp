@@ -8,6 +8,7 @@
 #include <weir/http/body_decoder.hpp>
 #include <weir/http/head_scanner.hpp>
 #include <weir/http/message.hpp>
+#include <weir/http/request_parser.hpp>
 #include <weir/io/deadline.hpp>
 #include <weir/io/transport.hpp>
 

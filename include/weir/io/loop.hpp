@@ -8,14 +8,13 @@
 #include <weir/time.hpp>
 
 #include WEIR_ASIO(any_io_executor.hpp)
-#include WEIR_ASIO(basic_waitable_timer.hpp)
 #include WEIR_ASIO(execution_context.hpp)
 #include WEIR_ASIO(query.hpp)
 
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <optional>
-#include <utility>
 
 namespace weir::detail {
 
@@ -54,7 +53,8 @@ public:
     using key_type = loop;
     inline static net::execution_context::id id;
 
-    explicit loop(net::execution_context& context) : net::execution_context::service(context), wheel_(clock::now()) {}
+    explicit loop(net::execution_context& context);
+    ~loop();
 
     /// The loop of the context that an executor runs on.
     template <class Executor>
@@ -73,122 +73,46 @@ public:
     template <class Executor>
     void schedule(timed& entry, time_point at, const Executor& executor) {
         const std::lock_guard lock{mutex_};
-        remove(entry);
-        if (at != never) ++scheduled_;
-        wheel_.schedule(entry, at);
-        if (at >= armed_ || manual_now_ || stopped_) return disarm_if_empty();
-        if (!timer_) timer_.emplace(net::any_io_executor{executor});
+        if (!put(entry, at)) return;
+        if (!timer_) make_timer(net::any_io_executor{executor});
         arm(at);
     }
 
-    void cancel(timed& entry) noexcept {
-        const std::lock_guard lock{mutex_};
-        remove(entry);
-        disarm_if_empty();
-    }
-
-    void enter(resident& entry) noexcept {
-        const std::lock_guard lock{mutex_};
-        entry.next_ = residents_;
-        if (residents_ != nullptr) residents_->previous_ = &entry;
-        residents_ = &entry;
-    }
-
-    void leave(resident& entry) noexcept {
-        const std::lock_guard lock{mutex_};
-        unlink(entry);
-    }
+    void cancel(timed& entry) noexcept;
+    void enter(resident& entry) noexcept;
+    void leave(resident& entry) noexcept;
 
     /// Virtual time, for tests and simulations: from now on the clock stands at `at`, which is not before this loop was
     /// made, until it is moved on by advance_to(). Call before anything is scheduled.
     void stop_clock(time_point at) { manual_now_ = at; }
 
     /// Moves virtual time on, deadline by deadline.
-    void advance_to(time_point to) {
-        while (true) {
-            const time_point next = next_due();
-            if (next > to) break;
-            if (next > *manual_now_) manual_now_ = next;
-            expire_due();
-        }
-        manual_now_ = to;
-    }
+    void advance_to(time_point to);
 
     /// The next deadline, or a little before it; `never` if there is none.
-    time_point next_due() noexcept {
-        const std::lock_guard lock{mutex_};
-        return wheel_.next_due();
-    }
+    time_point next_due() noexcept;
 
 private:
-    using timer = net::basic_waitable_timer<clock, net::wait_traits<clock>, net::any_io_executor>;
+    struct timer;
 
-    void shutdown() noexcept override {
-        std::unique_lock lock{mutex_};
-        stopped_ = true;
-        timer_.reset();
-        while (resident* const entry = residents_) {
-            unlink(*entry);
-            lock.unlock();
-            entry->abandon();
-            lock.lock();
-        }
-    }
+    void shutdown() noexcept override;
 
-    // The functions from here to on_timer() are called with the mutex held.
+    // The functions from here to arm() are called with the mutex held.
 
-    void unlink(resident& entry) noexcept {
-        if (entry.next_ != nullptr) entry.next_->previous_ = entry.previous_;
-        if (entry.previous_ != nullptr) entry.previous_->next_ = entry.next_;
-        if (residents_ == &entry) residents_ = entry.next_;
-        entry.next_ = entry.previous_ = nullptr;
-    }
+    bool put(timed& entry, time_point at);  // true: the timer has to be set
+    void unlink(resident& entry) noexcept;
+    void remove(timed& entry) noexcept;
+    void disarm_if_empty() noexcept;
+    void make_timer(const net::any_io_executor& executor);
+    void arm(time_point at);
 
-    void remove(timed& entry) noexcept {
-        if (!entry.scheduled()) return;
-        wheel_.cancel(entry);
-        --scheduled_;
-    }
-
-    // A timer that waits for nothing would keep the context's run() from returning.
-    void disarm_if_empty() noexcept {
-        if (scheduled_ != 0 || std::exchange(armed_, never) == never) return;
-        if (timer_) timer_->cancel();
-    }
-
-    void arm(time_point at) {
-        armed_ = at;
-        timer_->expires_at(at);
-        timer_->async_wait([this](error_code ec) {
-            if (!ec) on_timer();
-        });
-    }
-
-    void on_timer() {
-        expire_due();
-        const std::lock_guard lock{mutex_};
-        armed_ = wheel_.next_due();
-        if (armed_ != never && !stopped_) arm(armed_);
-    }
-
-    void expire_due() {
-        const time_point until = now();
-        while (timed* entry = take_due(until)) entry->expire();
-    }
-
-    timed* take_due(time_point until) noexcept {
-        const std::lock_guard lock{mutex_};
-        while (wheel_entry* entry = wheel_.pop_due(until)) {
-            --scheduled_;
-            auto* due = static_cast<timed*>(entry);
-            if (due->retain()) return due;
-        }
-        return nullptr;
-    }
+    void on_timer();
+    void expire_due();
+    timed* take_due(time_point until) noexcept;
 
     std::mutex mutex_;
     wheel wheel_;
-    std::optional<timer> timer_;
+    std::unique_ptr<timer> timer_;
     std::optional<time_point> manual_now_;
     resident* residents_ = nullptr;
     std::size_t scheduled_ = 0;  // entries in the wheel
@@ -197,3 +121,5 @@ private:
 };
 
 }  // namespace weir::detail
+
+#include WEIR_BODIES(weir/io/loop.ipp)

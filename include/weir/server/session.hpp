@@ -4,6 +4,8 @@
 // The type of the sessions that a server makes: its own stream, and policies by reference to their route's.
 // Layer: server.
 
+#include <weir/config.hpp>
+#include <weir/io/session_handle.hpp>
 #include <weir/io/sse_core.hpp>
 #include <weir/io/ws_core.hpp>
 #include <weir/policy/any_policy.hpp>
@@ -45,4 +47,13 @@ struct route_policies {
 using server_sse_core = sse_core<server_stream, route_policies>;
 using server_ws_core = ws_core<server_stream, route_policies>;
 
+WEIR_COMPILED_ONCE(class stream_io<sse_session, server_stream>);
+WEIR_COMPILED_ONCE(class stream_io<ws_session, server_stream>);
+WEIR_COMPILED_ONCE(class sse_core<server_stream, route_policies>);
+WEIR_COMPILED_ONCE(class ws_core<server_stream, route_policies>);
+WEIR_COMPILED_ONCE(void post_completion(coroutine_handler<error_code>, const server_stream::executor_type&,
+                                        error_code));
+
 }  // namespace weir::detail
+
+#include WEIR_BODIES(weir/server/session.ipp)
