@@ -61,7 +61,7 @@ asio::awaitable<void> run_case(std::string url) {
 asio::awaitable<bool> passes(std::string url) {
     try {
         co_await run_case(std::move(url));
-    } catch (const std::system_error&) {
+    } catch (const weir::system_error&) {
         co_return false;
     }
     co_return true;

@@ -18,7 +18,6 @@
 #include <exception>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "json.hpp"
 
@@ -59,7 +58,7 @@ int main(int argc, char** argv) {
     asio::co_spawn(context, print_answer(client), [&](std::exception_ptr thrown) {
         try {
             if (thrown) std::rethrow_exception(thrown);
-        } catch (const std::system_error& e) {
+        } catch (const weir::system_error& e) {
             // What the server says about it: the answer's body, or the error event's data.
             const auto& [answered, text] = client.failure();
             std::fprintf(stderr, "llm_client: %s\n", e.code().message().c_str());

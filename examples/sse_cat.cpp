@@ -28,7 +28,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "command_line.hpp"
@@ -142,7 +141,7 @@ asio::awaitable<void> print_events(weir::sse_client& client, std::size_t at_most
 int report_end(const weir::sse_client& client, bool begun, const std::exception_ptr& thrown) {
     try {
         if (thrown) std::rethrow_exception(thrown);
-    } catch (const std::system_error& e) {
+    } catch (const weir::system_error& e) {
         // With --once, the first stream's end is the end.
         if (begun && e.code() == weir::error::peer_closed) return 0;
         const auto& [status, text] = client.failure();

@@ -25,7 +25,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "command_line.hpp"
@@ -117,7 +116,7 @@ public:
         const auto [code, reason] = ws_.close_reason();
         try {
             if (thrown) std::rethrow_exception(thrown);
-        } catch (const std::system_error& e) {
+        } catch (const weir::system_error& e) {
             if (e.code() != weir::error::peer_closed || code == close_code::abnormal) {
                 std::fprintf(stderr, "ws_cat: %s\n", e.code().message().c_str());
                 return 1;
@@ -144,7 +143,7 @@ private:
         asio::posix::stream_descriptor lines{ws_.get_executor(), ::dup(STDIN_FILENO)};
         std::string received;
         for (;;) {
-            asio::error_code ec;
+            weir::error_code ec;
             auto token = asio::redirect_error(asio::use_awaitable, ec);
             const auto size = co_await asio::async_read_until(lines, asio::dynamic_buffer(received), '\n', token);
             if (ec) break;

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 #include "support/memory_stream.hpp"
 #include "support/stream_fixture.hpp"
 
@@ -97,7 +98,7 @@ TEST_CASE("metrics: every observation is in the text", "[metrics]") {
     seen(weir::message_refused{});
     seen(weir::heartbeat_sent{});
     seen(weir::session_closed{make_error_code(error::unresponsive)});
-    seen(weir::session_closed{make_error_code(std::errc::connection_reset)});
+    seen(weir::session_closed{test::code_of(std::errc::connection_reset)});
     const std::string text = m.text();
     const auto is = [&](std::string_view name, std::string_view more, std::string_view value) {
         const std::string of = std::string{name} + R"({route="/x",protocol="ws")" + std::string{more} + "}";

@@ -190,7 +190,7 @@ weir::net::awaitable<void> converse(Session ws, const settings& given) {
     std::string failure;
     try {
         co_await obedient{ws, given.orders}.run();
-    } catch (const std::system_error&) {  // why the session ended; told below
+    } catch (const weir::system_error&) {  // why the session ended; told below
     } catch (const std::exception& e) {
         failure = e.what();
         ws.abort();
@@ -227,7 +227,7 @@ int main(int count, char** values) try {
         asio::co_spawn(context, converse_on(socket{context}, given), done);
     }
     context.run();
-} catch (const std::system_error& e) {
+} catch (const weir::system_error& e) {
     std::cout << "refused " << e.code().message() << std::endl;
     return 1;
 } catch (const std::exception& e) {

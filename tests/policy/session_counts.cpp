@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 
 using namespace std::literals;
 using weir::drop_reason;
@@ -127,8 +128,8 @@ TEST_CASE("session counts: an end is named by its error, by the error's conditio
     CHECK(ending_of(error::line_too_long) == "limit_exceeded");
     CHECK(ending_of(error::request_timed_out) == "timed_out");
     CHECK(ending_of(error::not_accepted) == "misuse");
-    CHECK(ending_of(make_error_code(std::errc::connection_reset)) == "transport");
-    CHECK(ending_of(make_error_code(std::errc::no_space_on_device)) == "transport");
+    CHECK(ending_of(test::code_of(std::errc::connection_reset)) == "transport");
+    CHECK(ending_of(test::code_of(std::errc::no_space_on_device)) == "transport");
     CHECK(std::set<std::string_view>(ending_names.begin(), ending_names.end()).size() == ending_names.size());
 }
 

@@ -8,12 +8,14 @@
 #include <memory>
 #include <utility>
 
+#include "support/errc.hpp"
+
 using weir::error_code;
 using weir::detail::ready_handler;
 
 namespace {
 
-const error_code some_error = std::make_error_code(std::errc::timed_out);
+const error_code some_error = test::code_of(std::errc::timed_out);
 
 }  // namespace
 

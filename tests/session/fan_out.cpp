@@ -19,6 +19,7 @@
 
 #include "catch.hpp"
 #include "support/allocation_count.hpp"
+#include "support/errc.hpp"
 #include "support/fake_hub.hpp"
 
 using namespace std::literals;
@@ -33,7 +34,7 @@ namespace {
 const std::initializer_list<std::string_view> burst = {"1st", "2nd", "3rd", "4th", "5th",
                                                        "6th", "7th", "8th", "9th", "10th"};
 constexpr std::string_view burst_words = "1st 2nd 3rd 4th 5th 6th 7th 8th 9th 10th";
-const auto reset_by_peer = make_error_code(std::errc::connection_reset);
+const auto reset_by_peer = test::code_of(std::errc::connection_reset);
 
 }  // namespace
 

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 #include "support/fake_session.hpp"
 
 using namespace std::literals;
@@ -259,7 +260,7 @@ TEST_CASE("feed: what is written past it", "[session][feed]") {
         CHECK(s.session.stats().messages_sent == 2);
     }
     SECTION("ends the session when it fails") {
-        ec = make_error_code(std::errc::connection_reset);
+        ec = test::code_of(std::errc::connection_reset);
         CHECK_FALSE(s.session.on_written(0, 6, 0, ec, s.session.at));
         CHECK(s.session.end_reason() == ec);
     }

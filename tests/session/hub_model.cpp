@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 #include "support/fake_hub.hpp"
 
 using namespace std::literals;
@@ -652,7 +653,7 @@ private:
         r->expect_failure();
         say(who(*r) + " vanishes");
         if (chance(50)) {
-            r->who().line().failure = make_error_code(std::errc::connection_reset);
+            r->who().line().failure = test::code_of(std::errc::connection_reset);
         } else {
             r->who().vanish();
         }

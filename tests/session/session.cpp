@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 #include "support/fake_session.hpp"
 
 using namespace std::literals;
@@ -29,7 +30,7 @@ using weir::error;
 namespace {
 
 constexpr weir::no_heartbeat silence;
-const auto reset_by_peer = make_error_code(std::errc::connection_reset);
+const auto reset_by_peer = test::code_of(std::errc::connection_reset);
 
 /// A session whose reader has taken one byte of two, and nothing since.
 template <class Session>
@@ -595,7 +596,7 @@ TEST_CASE("session: a sleep may be cancelled, and does not end before the beginn
     s.opened();
     const auto nap = s.sleep(1s);
     s.cancel(nap);
-    CHECK(nap->ec == std::errc::operation_canceled);
+    CHECK(nap->ec == test::code_of(std::errc::operation_canceled));
     s.advance(2s);
     CHECK(s.timers.size() == 1);
     const auto for_ever = s.sleep(weir::duration::max());

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 #include "support/fake_session.hpp"
 #include "support/wire_model.hpp"
 
@@ -28,7 +29,7 @@ using weir::outbox_facts;
 namespace {
 
 constexpr weir::no_heartbeat silence;
-const auto reset_by_peer = make_error_code(std::errc::connection_reset);
+const auto reset_by_peer = test::code_of(std::errc::connection_reset);
 
 struct one_per_key {
     static constexpr bool by_key = true;
@@ -555,7 +556,7 @@ TEST_CASE("session output: a cancelled async_send leaves nothing on the wire", "
     s.end_turn();
     const auto b = s.async_send("b"), c = s.async_send("c"), d = s.async_send("d");
     s.cancel(c);
-    CHECK(c->ec == std::errc::operation_canceled);
+    CHECK(c->ec == test::code_of(std::errc::operation_canceled));
     CHECK_FALSE(b->done);
     s.unblock();
     while (s.turn_end_wanted) s.end_turn();
@@ -588,7 +589,7 @@ TEST_CASE("session output: whoever stood behind a cancelled async_send goes on",
     SECTION("only one who waits for the rest") {
         s.cancel(small);
         s.cancel(large);
-        CHECK(large->ec == std::errc::operation_canceled);
+        CHECK(large->ec == test::code_of(std::errc::operation_canceled));
         s.end_turn();
         CHECK(all->succeeded());
         CHECK(s.line.output == "a");
@@ -728,7 +729,7 @@ TEST_CASE("session output: drained may be cancelled", "[session][output]") {
     s.send("abc");
     const auto one = s.drained(), two = s.drained();
     s.cancel(one);
-    CHECK(one->ec == std::errc::operation_canceled);
+    CHECK(one->ec == test::code_of(std::errc::operation_canceled));
     s.end_turn();
     CHECK(two->succeeded());
 }

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 #include "support/fake_session.hpp"
 
 using namespace std::literals;
@@ -99,7 +100,7 @@ TEST_CASE("session writer: a cork on a blocked transport, and on one that fails"
         CHECK(s.line.output == "onetwo");
     }
     SECTION("failing") {
-        s.line.failure = make_error_code(std::errc::connection_reset);
+        s.line.failure = test::code_of(std::errc::connection_reset);
         {
             const cork c{s};
             s.send("one");

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 #include "support/sse_client_fixture.hpp"
 
 // The rules of event streams for a client: WHATWG HTML, its web-platform-tests, and what browsers and npm eventsource
@@ -344,7 +345,7 @@ TEST_CASE("SSE client rule 19: what was delivered stands, the partial event is d
     fixture client;
     client.connect();
     client.receive(sse_answer("id: 1\ndata: x\n\nid: 2\ndata: y\n"));
-    client.end(std::make_error_code(std::errc::connection_reset));
+    client.end(test::code_of(std::errc::connection_reset));
     CHECK(client.log.back().starts_with("lost: "));
     CHECK(client.client.loss() == weir::condition::closed);
     CHECK(has_line(client.connect(), "Last-Event-ID: 1"));
@@ -354,9 +355,9 @@ TEST_CASE("SSE client rule 19: what was delivered stands, the partial event is d
 }
 
 TEST_CASE("SSE client rule 20: failures before the answer reestablish", "[session][sse_client]") {
-    const auto failures = std::to_array<weir::error_code>({std::make_error_code(std::errc::connection_refused),
-                                                           std::make_error_code(std::errc::connection_reset),
-                                                           std::make_error_code(std::errc::host_unreachable),
+    const auto failures = std::to_array<weir::error_code>({test::code_of(std::errc::connection_refused),
+                                                           test::code_of(std::errc::connection_reset),
+                                                           test::code_of(std::errc::host_unreachable),
                                                            make_error_code(error::connect_timed_out),
                                                            make_error_code(error::hook_failed),
                                                            make_error_code(error::proxy_refused),
@@ -409,7 +410,7 @@ TEST_CASE("SSE client rule 24: retry counts when its line ends, without a blank 
     fixture reset;
     reset.connect();
     reset.receive(sse_answer("retry: 100\ndata: x"));
-    reset.end(std::make_error_code(std::errc::connection_reset));
+    reset.end(test::code_of(std::errc::connection_reset));
     CHECK(reset.client.delay() == 100ms);
 }
 
@@ -635,5 +636,5 @@ TEST_CASE("event stream client: which failures are futile", "[session][sse_clien
                          error::proxy_refused}) {
         CHECK_FALSE(is_futile(make_error_code(e)));
     }
-    CHECK_FALSE(is_futile(std::make_error_code(std::errc::connection_refused)));
+    CHECK_FALSE(is_futile(test::code_of(std::errc::connection_refused)));
 }

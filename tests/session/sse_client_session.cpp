@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 #include "support/sse_client_fixture.hpp"
 
 // What the numbered rules of sse_client_rules.cpp leave open.
@@ -178,7 +179,7 @@ TEST_CASE("sse_client_session: cut off at any byte, it comes back and misses not
                 for (int i = 0; i < 3; ++i) {
                     const auto answer = server.answer(client.connect());
                     if (client.receive(answer.substr(0, i < 2 ? cut : size)) == step::need_more) {
-                        client.end(reset ? std::make_error_code(std::errc::connection_reset) : weir::error_code{});
+                        client.end(reset ? test::code_of(std::errc::connection_reset) : weir::error_code{});
                     }
                     for (const auto& line : client.take_log()) {
                         if (line.starts_with("message")) events.push_back(line);

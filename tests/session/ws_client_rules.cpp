@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 
 using weir::error;
 using weir::detail::after_close;
@@ -51,7 +52,7 @@ TEST_CASE("ws client rules: which answers to the handshake are final", "[session
 TEST_CASE("ws client rules: what a network does passes", "[session][ws_client]") {
     for (const auto e : {std::errc::connection_refused, std::errc::connection_reset, std::errc::host_unreachable,
                          std::errc::timed_out, std::errc::not_enough_memory}) {
-        CHECK_FALSE(is_permanent(make_error_code(e), 0));
+        CHECK_FALSE(is_permanent(test::code_of(e), 0));
     }
     for (const error e :
          {error::peer_closed, error::draining, error::connect_timed_out, error::handshake_timed_out, error::stalled,

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 
 using namespace std::literals;
 using weir::error;
@@ -27,8 +28,8 @@ using state = weir::detail::ws_client_session::state;
 
 namespace {
 
-const auto refused = make_error_code(std::errc::connection_refused);
-const auto reset = make_error_code(std::errc::connection_reset);
+const auto refused = test::code_of(std::errc::connection_refused);
+const auto reset = test::code_of(std::errc::connection_reset);
 
 /// Writes down what it is asked, and says what it was told to.
 struct scripted {

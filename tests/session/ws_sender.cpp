@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 #include "support/fake_websocket.hpp"
 
 using namespace std::literals;
@@ -33,7 +34,7 @@ using weir::ws::message_view;
 namespace {
 
 constexpr weir::no_heartbeat silence;
-const auto reset_by_peer = make_error_code(std::errc::connection_reset);
+const auto reset_by_peer = test::code_of(std::errc::connection_reset);
 
 std::string many(std::size_t size, char c = 'x') { return std::string(size, c); }
 

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 #include "support/fake_websocket.hpp"
 
 using namespace std::literals;
@@ -38,7 +39,7 @@ using weir::ws::message_view;
 namespace {
 
 constexpr weir::no_heartbeat silence;
-const auto reset_by_peer = make_error_code(std::errc::connection_reset);
+const auto reset_by_peer = test::code_of(std::errc::connection_reset);
 
 /// What a client sends, in one string.
 std::string client_sends(std::initializer_list<std::string_view> texts) {
@@ -114,7 +115,7 @@ TEST_CASE("ws session: a cancelled receive loses no message", "[session][ws]") {
     s.opened();
     const auto first = s.receive();
     s.cancel(first);
-    CHECK(first->ec == std::errc::operation_canceled);
+    CHECK(first->ec == test::code_of(std::errc::operation_canceled));
     s.get_text("x");
     CHECK(message_of(s.receive()) == "x");
     s.get_text("y");

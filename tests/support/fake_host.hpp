@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/errc.hpp"
 
 namespace test {
 
@@ -153,7 +154,7 @@ public:
     }
     /// Takes an operation back, as its handler's cancellation slot does.
     void cancel(const operation& op) {
-        if (op->pending != nullptr) Protocol::cancel(*op->pending, make_error_code(std::errc::operation_canceled));
+        if (op->pending != nullptr) Protocol::cancel(*op->pending, code_of(std::errc::operation_canceled));
     }
 
     // ---- what happens from outside ----

@@ -356,7 +356,9 @@ private:
         wanted = true;
         ++wakes;
     }
-    weir::error_code system_error(int number) const noexcept override { return {number, std::generic_category()}; }
+    weir::error_code system_error(int number) const noexcept override {
+        return {number, WEIR_SYSTEM::generic_category()};
+    }
 
     const weir::time_point& clock_;
 };

@@ -39,6 +39,7 @@ inline error_code code_of(const std::exception_ptr& thrown) noexcept {
 /// by step, and what it does not say is not interrupted. Valid as long as the coroutine.
 class interruption {
 public:
+    interruption() noexcept = default;  ///< by nobody
     interruption(cancellation::cancellation_slot slot, const error_code& reason) noexcept
         : slot_(slot), reason_(&reason) {}
 
@@ -49,7 +50,7 @@ public:
         if constexpr (has_cancellation) {
             return token;
         } else {
-            if (*reason_) throw system_error{*reason_};
+            check();
             return cancellation::bind_cancellation_slot(slot_, std::move(token));
         }
     }
@@ -58,14 +59,18 @@ public:
     template <class Stream>
     void by_closing(Stream& stream) {
         if constexpr (!has_cancellation) {
-            if (*reason_) throw system_error{*reason_};
-            slot_.assign([&stream](auto) { close_stream(stream); });
+            check();
+            if (slot_.is_connected()) slot_.assign([&stream](auto) { close_stream(stream); });
         }
     }
 
 private:
+    void check() const {
+        if (reason_ != nullptr && *reason_) throw system_error{*reason_};
+    }
+
     cancellation::cancellation_slot slot_;
-    const error_code* reason_;
+    const error_code* reason_ = nullptr;
 };
 
 /// One coroutine at a time. Everything happens on one executor, which may be a strand. A run that has begun goes on

@@ -53,7 +53,7 @@ struct connection_options {
 /// proxy_refused, those of response_parser for the proxy's answer, untrusted_server and others of TLS, of reading and
 /// writing.
 net::awaitable<error_code> connect_to(client_stream& stream, const http::url& url, const connection_options& options,
-                                      interruption stop);
+                                      interruption stop = {});
 
 /// Connects to a host directly.
 inline net::awaitable<error_code> reach(client_stream& stream, const http::url& url, milliseconds delay,

@@ -150,7 +150,7 @@ inline net::awaitable<error_code> prepare_attempt(std::shared_ptr<ws_client_open
 }
 
 /// Connects, and shakes hands: after that the connection is open.
-inline net::awaitable<error_code> open_websocket(std::shared_ptr<ws_client_opening> opening, interruption stop) {
+inline net::awaitable<error_code> open_websocket(std::shared_ptr<ws_client_opening> opening, interruption stop = {}) {
     const auto url = http::parse_url(opening->attempt.url);
     if (!url || !(url->scheme == "ws" || url->scheme == "wss")) co_return make_error_code(error::bad_argument);
     ws_client_connection& connection = *opening->connection;
