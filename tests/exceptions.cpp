@@ -46,5 +46,6 @@ TEST_CASE("an exception of another type is not looked at", "[exceptions]") {
     const auto look = [&](const auto&) { looked = true; };
     CHECK_FALSE(look_at<weir::system_error>(caught([] { raise(std::logic_error("mine")); }), look));
     CHECK_FALSE(look_at<std::exception>(caught([] { throw 1; }), look));
+    CHECK_FALSE(look_at<std::exception>(nullptr, look));
     CHECK_FALSE(looked);
 }

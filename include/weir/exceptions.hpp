@@ -34,6 +34,7 @@ std::exception_ptr caught(Work&& work) {
 /// Calls `look`, which throws nothing, with what was thrown, if that is an `Exception`; returns whether it was.
 template <class Exception, class Look>
 bool look_at(const std::exception_ptr& thrown, Look&& look) {
+    if (!thrown) return false;
     const auto rethrown = caught([&] {
         WEIR_TRY { std::rethrow_exception(thrown); }
         WEIR_CATCH(Exception, exception) { std::forward<Look>(look)(exception); }
