@@ -3,7 +3,8 @@
 # A header as Doxygen is to read it: awk -f filter.awk <header>. Lines keep their numbers.
 #
 # - What is in namespace detail is nobody's business, but for the base of both streams, whose public members are theirs.
-# - What the compiler writes (`= default`), and what tells the standard library of our errors, needs no words.
+# - What the compiler writes (`= default`), and what specialises a template of others, or one of ours for something in detail,
+#   needs no words.
 # - A comment behind a member ends with its line: Doxygen would add the next member's to it.
 # - The fixed headings of an operation, with the lines that go on under them, become items of a list.
 
@@ -11,7 +12,7 @@ function hide(line) { return "/** @cond */ " line " /** @endcond */" }
 
 FILENAME ~ /session_handle\.hpp$/ && /^protected:$/ { print "private:"; next }
 
-/^namespace (weir::)?([a-z]*::)?detail \{$/ && FILENAME !~ /session_handle\.hpp$/ {
+/^namespace ((weir::)?([a-z]*::)?detail(::[a-z_]+)?) \{$/ && FILENAME !~ /session_handle\.hpp$/ {
     print "/** @cond */ " $0
     hidden = FNR
     next
@@ -20,11 +21,29 @@ FILENAME ~ /session_handle\.hpp$/ && /^protected:$/ { print "private:"; next }
 hidden && (/^}  \/\/ namespace/ || (/^}$/ && FNR == hidden + 2)) { print $0 " /** @endcond */"; hidden = 0; next }
 hidden { print; next }
 
+# template <...> is held back until it is known what follows.
+/^template <[^;{]*$/ {
+    if (held) print held
+    held = $0
+    next
+}
+held {
+    hides = $0 ~ /^(struct|class) [A-Za-z_]+::/
+    print (hides ? "/** @cond */ " : "") held
+    held = ""
+    if (hides) {
+        specialised = $0 !~ /};$/
+        print $0 (specialised ? "" : " /** @endcond */")
+        next
+    }
+}
+specialised { print $0 (/^};$/ ? " /** @endcond */" : ""); if (/^};$/) specialised = 0; next }
+
 # Doxygen does not find the declaration that the body of a conversion belongs to.
 /^inline [a-z_]+::operator / { print "/** @cond */ " $0; body = 1; next }
 body && /^}$/ { print $0 " /** @endcond */"; body = 0; next }
 
-/\) (const )?(noexcept )?= default;$/ || /^(template <>|struct WEIR_SYSTEM::)/ { print hide($0); next }
+/\) (const )?(noexcept )?= default;$/ { print hide($0); next }
 
 /^ *\/\/\/ (Signature|Completes|Errors|Cancellation|Lifetime|Source|Throws)  +/ {
     indent = $0
