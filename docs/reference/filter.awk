@@ -43,7 +43,7 @@ specialised { print $0 (/^};$/ ? " /** @endcond */" : ""); if (/^};$/) specialis
 /^inline [a-z_]+::operator / { print "/** @cond */ " $0; body = 1; next }
 body && /^}$/ { print $0 " /** @endcond */"; body = 0; next }
 
-/\) (const )?(noexcept )?= default;$/ { print hide($0); next }
+/\) (const )?(noexcept )?= default;(  \/\/ .*)?$/ { print hide($0); next }
 
 /^ *\/\/\/ (Signature|Completes|Errors|Cancellation|Lifetime|Source|Throws)  +/ {
     indent = $0
