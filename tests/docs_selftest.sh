@@ -14,7 +14,7 @@ cp "$root/tools/docs" "$root/tools/docs_links.py" "$tree/tools/"
 cp -r "$root/docs/reference" "$tree/docs/"
 sed -e '/^nav:/,$d' -e '/^extra_css/d' "$root/mkdocs.yml" >"$tree/mkdocs.yml"
 echo 'int main() {}' >"$tree/examples/one.cpp"
-for page in CONTRIBUTING SECURITY CHANGELOG; do echo "# $page" >"$tree/$page.md"; done
+for page in README CONTRIBUTING SECURITY CHANGELOG; do echo "# $page" >"$tree/$page.md"; done
 
 # holds pages|reference <what>, breaks pages|reference <what> <text that must be said>
 holds() {
@@ -44,6 +44,13 @@ page 'See [below](#a-page).'
 holds pages 'a link to a heading'
 page 'See [below](#no-such-heading).'
 breaks pages 'a link to no heading' 'there is no heading #no-such-heading'
+page 'Nothing else.'
+for link in docs/none.md docs/index.md#no-such-heading; do
+    echo "[There]($link)" >"$tree/README.md"
+    breaks pages "the README's link to $link" "README.md: there is no $link"
+done
+echo '[There](docs/index.md#a-page), [the law](CONTRIBUTING.md).' >"$tree/README.md"
+holds pages "the README's links"
 page '<img src="https://example.com/far.png">'
 breaks pages 'a picture from elsewhere' 'loaded from elsewhere'
 

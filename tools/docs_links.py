@@ -2,7 +2,7 @@
 #
 # Hooks of mkdocs (mkdocs.yml). What a page links to outside docs/, as `../examples/sse_ticks.cpp`, becomes a part of the site,
 # so that the pages read the same on the site and in the repository. A link to what does not exist fails the build: to a
-# file, which mkdocs sees, or to a heading, which it does not.
+# file, which mkdocs sees, or to a heading, which it does not. README.md is looked at, too.
 
 import html.parser
 import pathlib
@@ -55,3 +55,8 @@ def on_post_build(config):
             there = pages.get(target or name)
             if heading and there and heading not in there.ids:
                 raise BuildError(f"{name}: there is no heading {link}")
+    for link in re.findall(r"\]\(([^):]+)\)", (root / "README.md").read_text(encoding="utf-8")):
+        target, _, heading = link.partition("#")
+        there = pages.get(pathlib.PurePath(target).with_suffix(".html").name)
+        if not (root / target).exists() or (heading and there and heading not in there.ids):
+            raise BuildError(f"README.md: there is no {link}")
