@@ -90,6 +90,7 @@ public:
     /// Everything is written: tell the peer that no more comes (shutdown() of a socket), call shut_down(), and go on
     /// reading.
     virtual bool wants_shutdown() const noexcept = 0;
+    /// The peer has been told.
     virtual void shut_down() noexcept = 0;
     /// When on_deadline() has to be called at the latest; may change with each call, `never` included.
     virtual time_point deadline() const noexcept = 0;
@@ -104,6 +105,7 @@ public:
     virtual bool is_open() const noexcept = 0;
     /// Everything that was sent has been taken by the transport.
     virtual bool drained() const noexcept = 0;
+    /// What it has done so far, and what waits.
     virtual session_stats stats() const noexcept = 0;
     /// Why the session ended, as async_closed() of the streams would say: none, in good order.
     virtual error_code end_reason() const noexcept = 0;
@@ -194,6 +196,7 @@ class sse_machine final
     using base::at;
 
 public:
+    /// With the policies of one session.
     explicit sse_machine(Policies... policies) : base(policy_set<Policies...>{std::move(policies)...}) {}
 
     // ---- beginning ----
@@ -271,6 +274,7 @@ class ws_machine final
     using base::at;
 
 public:
+    /// With the policies of one session.
     explicit ws_machine(Policies... policies) : base(policy_set<Policies...>{std::move(policies)...}) {}
 
     // ---- beginning ----
@@ -310,6 +314,7 @@ public:
     void on_message(std::function<void(ws_message)> handler) { handle_with({.on_message = std::move(handler)}); }
     /// Takes no more messages for the moment: the peer has to wait. Its pings do, too.
     void pause() { this->core().pause(true); }
+    /// Takes messages again.
     void resume() { this->core().pause(false); }
 
     // ---- sending ----
@@ -319,6 +324,7 @@ public:
     ///           in pieces), error::slow_reader (the policy ended the session), error::not_accepted, error::closed
     /// Lifetime  the message is encoded before this returns. Text is to be UTF-8, which is not checked.
     error send(ws_message message, time_point now, std::string_view key = {}) { return at(now).send(message, key); }
+    /// As above: one frame, encoded once for many sessions.
     error send(const ws_prepared_message& message, time_point now, std::string_view key = {}) {
         return at(now).send(message, key);
     }

@@ -51,6 +51,7 @@ template <class Protocol, class Executor>
 class transport<boost::beast::basic_stream<Protocol, Executor, boost::beast::unlimited_rate_policy>>
     : public transport<net::basic_stream_socket<Protocol, Executor>> {
 public:
+    /// Takes the socket, and lets the rest go.
     explicit transport(boost::beast::basic_stream<Protocol, Executor, boost::beast::unlimited_rate_policy>&& stream)
         : transport<net::basic_stream_socket<Protocol, Executor>>(stream.release_socket()) {}
 };

@@ -16,6 +16,7 @@ namespace weir::adapt {
 /// Lifetime: the host's texts must outlive it, and it must outlive the copies of its request_view.
 class host_request : public http::request_view {
 public:
+    /// Without fields yet: see add().
     host_request(std::string_view request_method, std::string_view request_target, http::version request_version)
         : request_view{request_method, request_target, request_version, {}} {}
 
