@@ -2,6 +2,7 @@
 
 #include <weir/metrics.hpp>
 
+#include <weir/http/request_parser.hpp>
 #include <weir/policy/any_policy.hpp>
 #include <weir/sse_stream.hpp>
 

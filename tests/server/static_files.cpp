@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <weir/server/static_files.hpp>
 
+#include <weir/http/request_parser.hpp>
+
 #include "catch.hpp"
 
 #include <filesystem>
