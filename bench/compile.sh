@@ -1,14 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSL-1.0
 #
-# What a route costs to compile: CPU seconds and object size of one file each, against Asio alone.
+# What a route costs to compile, header-only and with WEIR_SEPARATE_COMPILATION, against an echo server on Asio alone:
+# CPU seconds and object size of one file each, and the size of the program, stripped.
 #
-#   compile.sh <compiler> <folder of this script> <compile flags>...
+#   compile.sh <compiler> <folder of this script> <llhttp library> <compile flags>...
 
 set -eu
 compiler=$1
 here=$2
-shift 2
+llhttp=$3
+shift 3
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
@@ -23,18 +25,33 @@ seconds() {
     echo "$best"
 }
 
-printf '%-44s %8s %10s\n' "one file, -O2" "CPU s" "object KiB"
-for name in asio_only asio_echo sse_route sse_server; do
-    used=$(seconds "$compiler" -std=c++20 -O2 "$@" -c "$here/compile/$name.cpp" -o "$out/$name.o")
-    size=$(($(wc -c <"$out/$name.o") / 1024))
-    case $name in
-        asio_only) what="#include <asio.hpp> and nothing else" ;;
-        asio_echo) what="an echo server on plain Asio" ;;
-        sse_route) what="weir: a route in an Asio server" ;;
-        sse_server) what="weir: a route on weir::server" ;;
-    esac
-    printf '%-44s %8s %10s\n' "$what" "$used" "$size"
-    [ "$name" != asio_echo ] || echo_used=$used
-    [ "$name" = asio_only ] || [ "$name" = asio_echo ] ||
-        printf '%-44s %8s\n' "    x the echo server" "$(echo "$used $echo_used" | awk '{ printf "%.2f", $1 / $2 }')"
-done
+kibibytes() { echo $(($(wc -c <"$1") / 1024)); }
+
+# row <text> <file, without its end> [<object to link with> [<flag>...]]
+row() {
+    what=$1
+    source=$here/compile/$2.cpp
+    with=${3-}
+    shift $(($# < 3 ? $# : 3))
+    used=$(seconds "$compiler" -std=c++20 -O2 $flags "$@" -c "$source" -o "$out/unit.o")
+    program=-
+    if grep -q 'int main' "$source"; then
+        "$compiler" -s -Wl,--gc-sections "$out/unit.o" $with "$llhttp" -pthread -o "$out/program"
+        program=$(kibibytes "$out/program")
+    fi
+    [ "$source" != "$here/compile/asio_echo.cpp" ] || echo_used=$used
+    ratio=$(echo "$used ${echo_used:-0}" | awk '{ if ($2 > 0) printf "%.2f", $1 / $2; else printf "-" }')
+    printf '%-52s %8s %8s %10s %12s\n' "$what" "$used" "$ratio" "$(kibibytes "$out/unit.o")" "$program"
+}
+
+flags="-ffunction-sections -fdata-sections $*"
+separate=-DWEIR_SEPARATE_COMPILATION
+printf '%-52s %8s %8s %10s %12s\n' "one file, -O2" "CPU s" "x echo" "object KiB" "program KiB"
+row "an echo server on plain Asio" asio_echo
+row "#include <asio.hpp> and nothing else" asio_only
+row "a route in an Asio server, header-only" sse_route
+row "a route on weir::server, header-only" sse_server
+row "src.hpp, once for a program" src "" $separate
+mv "$out/unit.o" "$out/src.o"
+row "a route in an Asio server, separate" sse_route "$out/src.o" $separate
+row "a route on weir::server, separate" sse_server "$out/src.o" $separate
