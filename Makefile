@@ -6,11 +6,12 @@ FUZZ_SECONDS ?= 60
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs bench sanitize compilers fuzz format clean
+.PHONY: help demo test boost docs bench sanitize compilers fuzz format clean
 
 help:
 	@echo 'make demo       build the demo and run it       PORT=8080'
 	@echo 'make test       build and run all tests         PRESET=gcc-debug (address and undefined sanitizers)'
+	@echo 'make boost      build and run all tests with Boost.Asio'
 	@echo 'make docs       build the documentation: build/docs/site/index.html'
 	@echo 'make bench      build and run the benchmarks'
 	@echo 'make sanitize   the tests under clang: address and undefined, then thread sanitizer'
@@ -31,6 +32,9 @@ test:
 	cmake --preset $(PRESET) >/dev/null
 	cmake --build --preset $(PRESET) --parallel $(JOBS)
 	WEIR_REQUIRE_INTEROP=1 ctest --preset $(PRESET) --parallel $(JOBS) --output-on-failure
+
+boost:
+	$(MAKE) test PRESET=gcc-boost
 
 docs:
 	@tools/setup docs

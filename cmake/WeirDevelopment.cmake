@@ -43,6 +43,7 @@ if(WEIR_USE_BOOST_ASIO)
 endif()
 
 # Boost before 1.77 has no cancellation, and so no operators on awaitables either: what is about them is left out there.
+set(WEIR_EXAMPLES_WITH_CANCELLATION sse_routes ws_embed)
 set(WEIR_HAS_CANCELLATION ON)
 if(WEIR_USE_BOOST_ASIO AND NOT "asio/cancellation_signal.hpp" IN_LIST headers)
     set(WEIR_HAS_CANCELLATION OFF)

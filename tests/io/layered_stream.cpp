@@ -22,6 +22,7 @@
 #include <string_view>
 #include <utility>
 
+#include "support/cancellation.hpp"
 #include "support/scripted_layer.hpp"
 
 using weir::as_bytes;
@@ -350,6 +351,7 @@ TEMPLATE_TEST_CASE("stream: a layer is given later, and does what comes before t
 }
 
 TEST_CASE("stream: with a socket of Asio's one wait is cancelled by its slot", "[io][layered_stream]") {
+    if (test::left_out_without_cancellation()) return;
     fixture<tcp::socket> f;
     auto stream = f.plain();
     cancellation::cancellation_signal signal;

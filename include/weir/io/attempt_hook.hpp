@@ -24,7 +24,8 @@ namespace weir {
 ///
 /// A coroutine that still waits when the client is closed, or its handle destroyed, is resumed to learn that: what it
 /// waits for is cancelled, and fails with operation_aborted. If it goes on nevertheless, it does so behind the end of
-/// the handle: what it uses must live until it returns.
+/// the handle: what it uses must live until it returns. Without has_cancellation it is not interrupted, and the client
+/// ends when it returns.
 template <class Attempt>
 class attempt_hook {
 public:
