@@ -8,6 +8,9 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
@@ -21,6 +24,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -30,6 +34,7 @@
 #include <utility>
 
 #include "catch.hpp"
+#include "support/certificate.hpp"
 
 namespace {
 
@@ -97,6 +102,12 @@ struct connection {
         peer.connect(acceptor.local_endpoint());
         acceptor.accept(stream.socket());
     }
+    void pass(std::chrono::milliseconds time) {
+        net::steady_timer timer{context, time};
+        bool over = false;
+        timer.async_wait([&](beast::error_code) { over = true; });
+        while (!over) context.run_one();
+    }
     std::string read_until(std::string_view marker) {
         std::string text;
         peer.non_blocking(true);
@@ -124,10 +135,7 @@ TEST_CASE("beast: a session has the socket of a tcp_stream, without the timeout"
     CHECK(out.stream().native_handle() == native);
     const auto req = parse("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     REQUIRE(out.accept(weir::adapt::request(req)) == weir::error::none);
-    net::steady_timer later{c.context, 50ms};
-    bool late = false;
-    later.async_wait([&](beast::error_code) { late = true; });
-    while (!late) c.context.run_one();
+    c.pass(2ms);  // timers are due in order
     CHECK(out.is_open());
     out.send({.id = "1", .data = "late"});
     CHECK(c.read_until("data: late\n").starts_with("HTTP/1.1 200 OK\r\n"));
@@ -146,6 +154,40 @@ TEST_CASE("beast: a stream that limits its rate is used as it is", "[adapt]") {
     CHECK(c.read_until("data: limited\n").starts_with("HTTP/1.1 200 OK\r\n"));
     out.close();
     CHECK(c.read_until("never").ends_with("(End of file)"));
+}
+
+TEST_CASE("beast: an ssl_stream is used as it is, without the timeout below", "[adapt]") {
+    connection c;
+    const test::certificate certificate;
+    net::ssl::context tls{net::ssl::context::tls};
+    tls.use_certificate_chain(net::buffer(certificate.text()));
+    tls.use_private_key(net::buffer(certificate.key()), net::ssl::context::pem);
+    beast::ssl_stream<beast::tcp_stream> stream{std::move(c.stream), tls};
+    net::ssl::stream<tcp::socket&> client{c.peer, tls};
+    int shaken = 0;
+    beast::get_lowest_layer(stream).expires_after(1min);
+    stream.async_handshake(net::ssl::stream_base::server, [&](beast::error_code ec) { shaken += !ec; });
+    client.async_handshake(net::ssl::stream_base::client, [&](beast::error_code ec) { shaken += !ec; });
+    while (shaken != 2) c.context.run_one();
+    beast::get_lowest_layer(stream).expires_after(1ms);
+
+    weir::sse_stream out{std::move(stream)};
+    const auto req = parse("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    REQUIRE(out.accept(weir::adapt::request(req)) == weir::error::none);
+    c.pass(2ms);  // timers are due in order
+    CHECK(out.is_open());
+    out.send({.id = "1", .data = "secret"});
+    out.close();
+    std::string received;
+    beast::error_code end;
+    bool read = false;
+    net::async_read(client, net::dynamic_buffer(received), [&](beast::error_code ec, std::size_t) {
+        end = ec;
+        read = true;
+    });
+    while (!read) c.context.run_one();
+    CHECK(received.find("data: secret\n") != std::string::npos);
+    CHECK(end == net::error::eof);  // said within TLS
 }
 
 TEST_CASE("beast: a WebSocket goes on with what the buffer has", "[adapt]") {
