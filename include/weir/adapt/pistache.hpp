@@ -37,6 +37,7 @@ namespace weir::adapt {
 /// The request as weir reads it. It keeps what Pistache does not have as text any more. Valid as long as `req`.
 class pistache_request {
 public:
+    /// Copies the texts that Pistache does not keep.
     explicit pistache_request(const Pistache::Http::Request& req)
         : target_(req.resource() + req.query().as_str()),
           view_(Pistache::Http::methodString(req.method()), target_, version_of(req)) {
@@ -46,6 +47,7 @@ public:
     pistache_request(const pistache_request&) = delete;
     pistache_request& operator=(const pistache_request&) = delete;
 
+    /// The request, by view.
     const http::request_view& view() const noexcept { return view_; }
 
 private:
