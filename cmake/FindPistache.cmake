@@ -1,5 +1,5 @@
 # Finds Pistache as Pistache::Pistache: the target of a package manager if it gives one, else the library and its header.
-# Sets Pistache_FOUND.
+# Sets Pistache_FOUND. Version 0.0.5's headers are too loose for clang 19: where they do not compile, it is not found.
 
 if(NOT TARGET Pistache::Pistache)
     find_package(Pistache CONFIG QUIET)
@@ -19,7 +19,15 @@ endif()
 
 set(Pistache_target "")
 if(TARGET Pistache::Pistache)
-    set(Pistache_target Pistache::Pistache)
+    include(CheckCXXSourceCompiles)
+    set(CMAKE_REQUIRED_LIBRARIES Pistache::Pistache)
+    set(CMAKE_REQUIRED_FLAGS -std=c++20)
+    check_cxx_source_compiles("#include <pistache/http.h>\nint main() {}" Pistache_compiles)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+    unset(CMAKE_REQUIRED_FLAGS)
+    if(Pistache_compiles)
+        set(Pistache_target Pistache::Pistache)
+    endif()
 endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(

@@ -386,6 +386,18 @@ TEST_CASE("sse machine: a source is asked when it says so, and not while its rea
     CHECK(s.line.shut);
 }
 
+TEST_CASE("sse machine: a source can put another in its place", "[sans_io][sse]") {
+    stream_of s{silence};
+    s.out.ask([&](weir::time_point) {
+        s.send("first");
+        s.out.ask([&](weir::time_point) { return s.send("second"), weir::never; });
+        return weir::never;
+    });
+    s.line.advance(0s);
+    s.line.advance(0s);
+    CHECK(s.line.sent == "data: first\n\ndata: second\n\n");
+}
+
 namespace {
 
 struct life_observer {

@@ -90,7 +90,7 @@ public:
     /// Everything is written: tell the peer that no more comes (shutdown() of a socket), call shut_down(), and go on
     /// reading.
     virtual bool wants_shutdown() const noexcept = 0;
-    /// The peer has been told.
+    /// That has been done.
     virtual void shut_down() noexcept = 0;
     /// When on_deadline() has to be called at the latest; may change with each call, `never` included.
     virtual time_point deadline() const noexcept = 0;
@@ -196,7 +196,7 @@ class sse_machine final
     using base::at;
 
 public:
-    /// With the policies of one session.
+    /// Has not begun.
     explicit sse_machine(Policies... policies) : base(policy_set<Policies...>{std::move(policies)...}) {}
 
     // ---- beginning ----
@@ -274,7 +274,7 @@ class ws_machine final
     using base::at;
 
 public:
-    /// With the policies of one session.
+    /// Has not begun.
     explicit ws_machine(Policies... policies) : base(policy_set<Policies...>{std::move(policies)...}) {}
 
     // ---- beginning ----
@@ -314,7 +314,7 @@ public:
     void on_message(std::function<void(ws_message)> handler) { handle_with({.on_message = std::move(handler)}); }
     /// Takes no more messages for the moment: the peer has to wait. Its pings do, too.
     void pause() { this->core().pause(true); }
-    /// Takes messages again.
+    /// Takes them again.
     void resume() { this->core().pause(false); }
 
     // ---- sending ----

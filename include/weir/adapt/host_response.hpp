@@ -21,7 +21,7 @@ public:
     host_response(const host_response&) = delete;
     host_response& operator=(const host_response&) = delete;
 
-    /// Of HTTP.
+    /// Of the status line.
     int status() const noexcept { return parser_.response().status; }
     /// Behind the head: the first block of an event stream, or the text of a refusal.
     std::string_view body() const noexcept { return std::string_view{text_}.substr(parser_.head_size()); }

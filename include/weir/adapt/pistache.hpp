@@ -37,7 +37,7 @@ namespace weir::adapt {
 /// The request as weir reads it. It keeps what Pistache does not have as text any more. Valid as long as `req`.
 class pistache_request {
 public:
-    /// Copies the texts that Pistache does not keep.
+    /// Copies what `req` gives away by value only.
     explicit pistache_request(const Pistache::Http::Request& req)
         : target_(req.resource() + req.query().as_str()),
           view_(Pistache::Http::methodString(req.method()), target_, version_of(req)) {
@@ -47,7 +47,7 @@ public:
     pistache_request(const pistache_request&) = delete;
     pistache_request& operator=(const pistache_request&) = delete;
 
-    /// The request, by view.
+    /// Valid as long as this.
     const http::request_view& view() const noexcept { return view_; }
 
 private:
@@ -74,13 +74,16 @@ private:
 ///     streams.open(request, response.getPeer(), [](auto& out) { out.ask(...); }, {}, weir::comment_every{15s});
 ///
 /// weir writes the response itself, one write at a time, so that the policies see a reader that is slow. A client that
-/// goes is noticed when Pistache notices, within a tenth of a second. Pistache ends a connection on which no request
-/// has come for its keep-alive timeout (5 minutes), streams included. It must outlive no stream's server.
+/// goes is noticed when Pistache notices, and a tenth of a second later. Pistache ends a connection on which no request
+/// has come for its keep-alive timeout, streams included: set `keepaliveTimeout` on the endpoint. It must live as long as
+/// handlers use it.
 class pistache_streams {
 public:
+    /// Starts the thread.
     pistache_streams() : thread_([this] { run(); }) {}
     pistache_streams(const pistache_streams&) = delete;
     pistache_streams& operator=(const pistache_streams&) = delete;
+    /// Ends all streams, at once.
     ~pistache_streams() {
         {
             const std::scoped_lock lock{shared_->mutex};

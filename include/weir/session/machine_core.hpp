@@ -50,7 +50,7 @@ public:
     void failed(error_code reason, time_point now) final { at(now).terminate(reason); }
     void on_deadline(time_point now) final {
         at(now).on_deadline();
-        if (source_due() <= core_.now()) due_ = source_(core_.now());
+        if (source_due() <= core_.now()) ask_source();
     }
 
     bytes_view output(time_point now) final { return at(now).output(); }
@@ -113,6 +113,13 @@ private:
         explicit owned(Policies policies) : Core(std::move(policies)) {}
     };
 
+    void ask_source() {
+        auto asked = std::exchange(source_, nullptr);
+        const time_point next = asked(core_.now());
+        if (source_) return;  // it has put another in its place
+        source_ = std::move(asked);
+        due_ = next;
+    }
     time_point source_due() const noexcept { return source_ && is_open() && drained() ? due_ : never; }
 
     owned core_;
