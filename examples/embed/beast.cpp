@@ -7,8 +7,6 @@
 #include <weir/sse_stream.hpp>
 #include <weir/ws_stream.hpp>
 
-#include "ticks.hpp"
-
 #include <boost/asio.hpp>
 #include <boost/beast.hpp>
 
@@ -18,6 +16,8 @@
 #include <cstdlib>
 #include <exception>
 #include <utility>
+
+#include "ticks.hpp"
 
 namespace net = boost::asio;
 namespace beast = boost::beast;

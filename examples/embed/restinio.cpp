@@ -7,8 +7,6 @@
 #include <weir/sse_stream.hpp>
 #include <weir/ws_stream.hpp>
 
-#include "ticks.hpp"
-
 #include <asio.hpp>
 #include <restinio/all.hpp>
 
@@ -19,6 +17,8 @@
 #include <exception>
 #include <system_error>
 #include <utility>
+
+#include "ticks.hpp"
 
 using namespace std::chrono_literals;
 using traits = restinio::default_single_thread_traits_t;

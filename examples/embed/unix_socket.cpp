@@ -21,8 +21,6 @@
 #include <weir/sse_stream.hpp>
 #include <weir/ws_stream.hpp>
 
-#include "ticks.hpp"
-
 #include <asio.hpp>
 
 #include <array>
@@ -34,6 +32,8 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+
+#include "ticks.hpp"
 
 using namespace std::chrono_literals;
 using asio::local::stream_protocol;

@@ -35,9 +35,11 @@ host_request request(const restinio::generic_request_t<ExtraData>& req) {
 /// The connection that the request came on, taken over as restinio::websocket::basic::upgrade() does, whatever the
 /// request asks for: `weir::sse_stream out{weir::adapt::take_socket<traits>(*req)}`. In a handler, which returns
 /// restinio::request_accepted() then. On a server with several threads its executor is the connection's strand.
+///
 /// RESTinio's timeouts, limits and listeners know no more of it. Its limit of pipelined requests must be 1, the
-/// default. Throws restinio::exception_t if the connection was taken from the request before, std::system_error without
-/// memory.
+/// default. What the client has sent behind the request is lost, as with RESTinio's own WebSockets. Only a faulty one
+/// sends anything: "the client MUST wait for a response from the server before sending any further data." RFC 6455 §4.1
+/// Throws restinio::exception_t if the connection was taken from the request before.
 template <class Traits, class Request>
 auto take_socket(Request& req) {
     using connection = restinio::impl::connection_t<Traits>;
@@ -46,7 +48,8 @@ auto take_socket(Request& req) {
     if (!handle) throw restinio::exception_t{"no connection to take over: already moved"};
     auto& own = dynamic_cast<connection&>(*handle);
     stream taken = std::move(own.move_upgrade_internals().m_socket);
-    if constexpr (std::is_same_v<stream, net::ip::tcp::socket>) {
+    constexpr bool has_strand = !std::is_same_v<typename Traits::strand_t, restinio::noop_strand_t>;
+    if constexpr (has_strand && std::is_same_v<stream, net::ip::tcp::socket>) {
         const auto protocol = taken.local_endpoint().protocol();
         return net::ip::tcp::socket{own.get_executor(), protocol, taken.release()};
     } else {
