@@ -12,11 +12,13 @@
 #include <weir/session/session_writer.hpp>
 #include <weir/session/waiter.hpp>
 #include <weir/time.hpp>
+#include <weir/ws/message.hpp>
 
 #include WEIR_ASIO(any_io_executor.hpp)
 #include WEIR_ASIO(async_result.hpp)
 #include WEIR_ASIO(use_awaitable.hpp)
 
+#include <optional>
 #include <utility>
 
 namespace weir::detail {
@@ -141,7 +143,15 @@ void release(session_handle<Core>& handle) noexcept {
 template <class... Args>
 using coroutine_handler = typename net::async_result<net::use_awaitable_t<>, void(Args...)>::handler_type;
 
-WEIR_COMPILED_ONCE(void post_completion(coroutine_handler<error_code>, const net::any_io_executor&, error_code));
+WEIR_COMPILED_ONCE(class waiter_op<waiter::kind::send, coroutine_handler<error_code>, net::any_io_executor>);
+WEIR_COMPILED_ONCE(class waiter_op<waiter::kind::drained, coroutine_handler<error_code>, net::any_io_executor>);
+WEIR_COMPILED_ONCE(class waiter_op<waiter::kind::sleep, coroutine_handler<error_code>, net::any_io_executor>);
+WEIR_COMPILED_ONCE(class waiter_op<waiter::kind::ended, coroutine_handler<error_code>, net::any_io_executor>);
+WEIR_COMPILED_ONCE(
+    class waiter_op<waiter::kind::closed, coroutine_handler<error_code, error_code>, net::any_io_executor>);
+WEIR_COMPILED_ONCE(
+    class waiter_op<waiter::kind::receive, coroutine_handler<error_code, std::optional<ws::message_view>>,
+                    net::any_io_executor>);
 
 }  // namespace weir::detail
 

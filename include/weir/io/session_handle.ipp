@@ -7,6 +7,14 @@
 
 namespace weir::detail {
 
-WEIR_COMPILED_HERE(void post_completion(coroutine_handler<error_code>, const net::any_io_executor&, error_code));
+WEIR_COMPILED_HERE(class waiter_op<waiter::kind::send, coroutine_handler<error_code>, net::any_io_executor>);
+WEIR_COMPILED_HERE(class waiter_op<waiter::kind::drained, coroutine_handler<error_code>, net::any_io_executor>);
+WEIR_COMPILED_HERE(class waiter_op<waiter::kind::sleep, coroutine_handler<error_code>, net::any_io_executor>);
+WEIR_COMPILED_HERE(class waiter_op<waiter::kind::ended, coroutine_handler<error_code>, net::any_io_executor>);
+WEIR_COMPILED_HERE(
+    class waiter_op<waiter::kind::closed, coroutine_handler<error_code, error_code>, net::any_io_executor>);
+WEIR_COMPILED_HERE(
+    class waiter_op<waiter::kind::receive, coroutine_handler<error_code, std::optional<ws::message_view>>,
+                    net::any_io_executor>);
 
 }  // namespace weir::detail

@@ -64,7 +64,7 @@ public:
     }
 
     void complete(error_code ec, error_code reason) noexcept override;
-    void destroy() noexcept override { static_cast<void>(this->release()); }
+    void destroy() noexcept override;
 
 private:
     friend base;
@@ -87,6 +87,11 @@ void waiter_op<What, Handler, Executor>::complete(error_code ec, error_code reas
         auto left = this->release();
         post_completion(std::move(left.handler), left.executor, ec);
     }
+}
+
+template <waiter::kind What, class Handler, class Executor>
+void waiter_op<What, Handler, Executor>::destroy() noexcept {
+    static_cast<void>(this->release());
 }
 
 }  // namespace weir::detail
