@@ -102,9 +102,6 @@ function(weir_add_headers_alone)
     endforeach()
     add_library(weir_headers_alone OBJECT ${sources})
     target_link_libraries(weir_headers_alone PRIVATE weir::with_asio weir::deflate weir::tls $<$<BOOL:${LINUX}>:weir::uring>)
-    target_compile_definitions(
-        weir_headers_alone PRIVATE $<$<BOOL:${WEIR_SEPARATE_COMPILATION}>:WEIR_SEPARATE_COMPILATION>
-    )
     target_compile_definitions(weir_headers_alone PRIVATE ASIO_NO_TYPEID BOOST_ASIO_NO_TYPEID) # as -fno-rtti needs it
     target_compile_options(
         weir_headers_alone
