@@ -16,10 +16,16 @@
 #include <weir/metrics.ipp>
 #include <weir/server.ipp>
 #include <weir/server/session.ipp>
+#include <weir/session/hub_core.ipp>
+#include <weir/session/memory_store.ipp>
 #include <weir/session/outbox.ipp>
 #include <weir/session/session.ipp>
 #include <weir/session/session_output.ipp>
 #include <weir/session/session_writer.ipp>
+#include <weir/session/sse_client_session.ipp>
+#include <weir/session/subscriber.ipp>
+#include <weir/session/topic_legs.ipp>
+#include <weir/session/ws_client_session.ipp>
 #include <weir/session/ws_sender.ipp>
 #include <weir/session/ws_session.ipp>
 #include <weir/sse/handshake.ipp>
