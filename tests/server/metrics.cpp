@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <weir/metrics.hpp>
 #include <weir/server.hpp>
 
 // What a server's sessions are observed to do, and the route that says so.
