@@ -66,7 +66,7 @@ public:
 
 private:
     void check() const {
-        if (reason_ != nullptr && *reason_) throw system_error{*reason_};
+        if (reason_ != nullptr && *reason_) raise(system_error{*reason_});
     }
 
     cancellation::cancellation_slot slot_;
