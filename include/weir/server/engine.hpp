@@ -169,8 +169,10 @@ inline std::uint16_t engine::listen(const listen_options& options) {
     auto fresh = std::make_unique<listener>(
         listener{net::ip::tcp::acceptor{context, local.protocol()}, net::steady_timer{context}, options.tls});
     fresh->acceptor.set_option(net::ip::tcp::acceptor::reuse_address{true});
-    fresh->acceptor.bind(local);
-    fresh->acceptor.listen(options.backlog);
+    error_code ec;
+    fresh->acceptor.bind(local, ec);
+    if (!ec) fresh->acceptor.listen(options.backlog, ec);
+    if (ec) raise(system_error{ec, "weir: listen on " + options.address + " port " + std::to_string(options.port)});
     listeners_.push_back(std::move(fresh));
     return listeners_.back()->acceptor.local_endpoint().port();
 }
