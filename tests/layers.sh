@@ -39,6 +39,13 @@ check_header() {
         /^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)([^a-z]|$)/ && name != "config.hpp" {
             say("conditional compilation outside config.hpp")
         }
+        name !~ /^(config|exceptions)\.hpp$/ && own != 7 {
+            code = $0
+            sub(/\/\/.*/, "", code)
+            if (code ~ /(^|[^A-Za-z0-9_])(throw|try|catch)([^A-Za-z0-9_]|$)/) {
+                say("throw, try or catch outside config.hpp and exceptions.hpp")
+            }
+        }
         !/^[ \t]*#[ \t]*include/ { next }
         /(asio|WEIR_ASIO)/ && (own < 4 || name == "sans_io.hpp") { say("Asio below the operations layer") }
         /"/ { say("included by quotes; write <weir/...>") }

@@ -30,8 +30,9 @@ bodies() {
 good_tree() {
     rm -rf "$tree/include" "$tree/tests"
     header config.hpp '#if defined(WEIR_X)' '#endif' '#define WEIR_ASIO(header) <asio/header>'
+    header exceptions.hpp 'WEIR_TRY { throw; }' 'catch (...)'
     header http/fields.hpp '#include <weir/config.hpp>'
-    header sse/encoder.hpp '#include <weir/http/fields.hpp>' '#include <string>'
+    header sse/encoder.hpp '#include <weir/http/fields.hpp>' '#include <string>' 'int retry;  // try again'
     header ws/frame.hpp '#include <weir/http/fields.hpp>'
     header policy/heartbeat.hpp '#include <weir/session/outbox.hpp>'
     header session/outbox.hpp '#include <weir/sse/encoder.hpp>' '#include WEIR_BODIES(weir/session/outbox.ipp)'
@@ -40,7 +41,7 @@ good_tree() {
     header io/writer.hpp '#include <weir/session/outbox.hpp>' '#include WEIR_ASIO(write.hpp)'
     header sans_io.hpp '#include <weir/session/outbox.hpp>'
     header server.hpp '#include <weir/io/writer.hpp>' '#include <asio.hpp>'
-    header adapt/host.hpp '#include <weir/server.hpp>'
+    header adapt/host.hpp '#include <weir/server.hpp>' 'throw 1;'
 }
 
 holds() {
@@ -116,6 +117,14 @@ breaks include/weir/misc/thing.hpp 'without a layer'
 
 header sse/encoder.hpp '#ifdef NDEBUG' '#endif'
 breaks include/weir/sse/encoder.hpp 'conditional compilation'
+
+for line in '    throw 1;' 'try {' '} catch (...) {' 'catch(const e& x) {' '    throw;'; do
+    header io/writer.hpp "$line"
+    breaks include/weir/io/writer.hpp 'throw, try or catch'
+done
+
+bodies session/outbox.ipp 'throw 1;'
+breaks include/weir/session/outbox.ipp 'throw, try or catch'
 
 bodies session/outbox.ipp '#include <asio/buffer.hpp>'
 breaks include/weir/session/outbox.ipp 'Asio below'
