@@ -13,6 +13,7 @@
 #include <weir/server/stream.hpp>
 
 #include <memory>
+#include <optional>
 
 namespace weir::detail {
 
