@@ -28,6 +28,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -93,7 +94,7 @@ int main(int argc, char** argv) {
     const char* const path = argc > 1 ? argv[1] : "/tmp/weir.sock";
 
     asio::io_context context{1};
-    std::remove(path);  // of a program that was killed
+    if (std::filesystem::is_socket(path)) std::remove(path);  // of a program that was killed
     stream_protocol::acceptor acceptor{context, stream_protocol::endpoint{path}};
     std::printf("unix:%s\n", path);
     std::fflush(stdout);
