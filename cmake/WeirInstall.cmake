@@ -1,4 +1,4 @@
-# `cmake --install`: the headers, the package files for CMake and pkg-config, and the find modules that the former use.
+# `cmake --install`: the headers, the package files for CMake and pkg-config, and the find modules that CMake's need.
 
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
