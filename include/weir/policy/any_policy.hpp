@@ -21,14 +21,14 @@ namespace weir {
 /// Any backpressure policy, by value. Throws std::bad_alloc when it is made, never when it decides.
 class any_backpressure {
 public:
-    /// Any such policy, which is copied or moved in.
+    /// Holds a copy of `policy`. Implicit, so that options take a policy as it is.
     template <backpressure_policy Policy>
         requires(!std::same_as<Policy, any_backpressure>)
     any_backpressure(Policy policy) : by_key_(conflates_by_key(policy)), decide_(std::move(policy)) {}
 
     /// As the policy has it.
     bool by_key() const noexcept { return by_key_; }
-    /// The decision.
+    /// Asks the policy.
     admission operator()(const outbox_facts& facts) const noexcept { return decide_(facts); }
 
 private:
@@ -39,12 +39,12 @@ private:
 /// Any heartbeat policy, by value. Throws std::bad_alloc when it is made, never when it decides.
 class any_heartbeat {
 public:
-    /// Any such policy, which is copied or moved in.
+    /// Holds a copy of `policy`. Implicit, so that options take a policy as it is.
     template <heartbeat_policy Policy>
         requires(!std::same_as<Policy, any_heartbeat>)
     any_heartbeat(Policy policy) : decide_(std::move(policy)) {}
 
-    /// The decision.
+    /// Asks the policy.
     heartbeat_decision operator()(const liveness& facts) const noexcept { return decide_(facts); }
 
 private:
@@ -54,12 +54,12 @@ private:
 /// Any lag policy, by value. Throws std::bad_alloc when it is made, never when it decides.
 class any_lag {
 public:
-    /// Any such policy, which is copied or moved in.
+    /// Holds a copy of `policy`. Implicit, so that options take a policy as it is.
     template <lag_policy Policy>
         requires(!std::same_as<Policy, any_lag>)
     any_lag(Policy policy) : decide_(std::move(policy)) {}
 
-    /// The decision.
+    /// Asks the policy.
     lag_decision operator()(const lag_facts& facts) const noexcept { return decide_(facts); }
 
 private:
@@ -69,7 +69,7 @@ private:
 /// Any message framing policy, shared by copies. Throws std::bad_alloc when it is made.
 class any_message_framing {
 public:
-    /// Any such policy, which is copied or moved in.
+    /// Holds a copy of `policy`. Implicit, so that options take a policy as it is.
     template <message_framing_policy Policy>
         requires(!std::same_as<Policy, any_message_framing>)
     any_message_framing(Policy policy) : policy_(std::make_shared<const holder<Policy>>(std::move(policy))) {}
@@ -106,7 +106,7 @@ private:
 class any_observer {
 public:
     any_observer() = default;  ///< nobody watches
-    /// Any such policy, which is copied or moved in.
+    /// Holds a copy of `policy`. Implicit, so that options take a policy as it is.
     template <observer_policy Policy>
         requires(!std::same_as<Policy, any_observer>)
     any_observer(Policy policy) : policy_(std::make_shared<holder<Policy>>(std::move(policy))) {}

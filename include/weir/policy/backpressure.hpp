@@ -70,9 +70,9 @@ inline constexpr std::size_t default_outbox_messages = 1000;  ///< And in messag
 struct refuse {
     std::size_t max_bytes = default_outbox_bytes;        ///< waiting, the offered message included; 0: no bound
     std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
-    milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
+    milliseconds max_age{};                              ///< full, too, once the oldest has waited longer; 0: no bound
 
-    /// The decision.
+    /// `refuse` if the outbox is full, else `accept`.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         if (f.reviewing()) return admission::accept;
         return outbox_bounds{max_bytes, max_messages, max_age}.full(f) ? admission::refuse : admission::accept;
@@ -83,9 +83,9 @@ struct refuse {
 struct wait {
     std::size_t max_bytes = default_outbox_bytes;        ///< waiting, the offered message included; 0: no bound
     std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
-    milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
+    milliseconds max_age{};                              ///< full, too, once the oldest has waited longer; 0: no bound
 
-    /// The decision.
+    /// `wait` if the outbox is full, else `accept`.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         if (f.reviewing()) return admission::accept;
         return outbox_bounds{max_bytes, max_messages, max_age}.full(f) ? admission::wait : admission::accept;
@@ -98,7 +98,7 @@ struct drop_oldest {
     std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
     milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
 
-    /// The decision.
+    /// `drop_oldest` if the outbox is full, or in a review if the oldest has become too old; else `accept`.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         const outbox_bounds bounds{max_bytes, max_messages, max_age};
         const bool drop = f.reviewing() ? bounds.outdated(f) : bounds.full(f);
@@ -110,9 +110,9 @@ struct drop_oldest {
 struct drop_newest {
     std::size_t max_bytes = default_outbox_bytes;        ///< waiting, the offered message included; 0: no bound
     std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
-    milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
+    milliseconds max_age{};                              ///< full, too, once the oldest has waited longer; 0: no bound
 
-    /// The decision.
+    /// `drop_newest` if the outbox is full, else `accept`.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         if (f.reviewing()) return admission::accept;
         return outbox_bounds{max_bytes, max_messages, max_age}.full(f) ? admission::drop_newest : admission::accept;
@@ -128,7 +128,7 @@ struct keep_latest {
     std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
     milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
 
-    /// The decision.
+    /// `replace` what waits with the same key, if the reader is behind or the outbox full; else as drop_oldest.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         const outbox_bounds bounds{max_bytes, max_messages, max_age};
         if (f.reviewing()) return bounds.outdated(f) ? admission::drop_oldest : admission::accept;
@@ -143,7 +143,7 @@ struct close_slow {
     std::size_t max_messages = default_outbox_messages;  ///< waiting; 0: no bound
     milliseconds max_age{};                              ///< how long a message may wait; 0: no bound
 
-    /// The decision.
+    /// `close` if the outbox is full, or in a review if the oldest has become too old; else `accept`.
     constexpr admission operator()(const outbox_facts& f) const noexcept {
         const outbox_bounds bounds{max_bytes, max_messages, max_age};
         const bool close = f.reviewing() ? bounds.outdated(f) : bounds.full(f);

@@ -19,13 +19,13 @@ concept framing_policy = requires(const Policy& policy, const http::request_view
 
 /// HTTP/1.1 gets one chunk per event, so that the stream's end is told apart from a broken connection.
 struct chunk_framing {
-    /// The decision.
+    /// Always `chunked`.
     sse::framing operator()(const http::request_view&) const noexcept { return sse::framing::chunked; }
 };
 
 /// The connection's end is the stream's end: six bytes less per event, and a cut stream looks like a finished one.
 struct close_delimited {
-    /// The decision.
+    /// Always `plain`.
     sse::framing operator()(const http::request_view&) const noexcept { return sse::framing::plain; }
 };
 

@@ -48,7 +48,7 @@ concept heartbeat_policy = requires(const Policy& policy, const liveness& facts)
 struct comment_every {
     milliseconds interval{15'000};  ///< of silence; 0: never
 
-    /// The decision.
+    /// `beat` once the silence is long enough and nothing waits to be written; else `wait_until`, to be asked again.
     constexpr heartbeat_decision operator()(const liveness& s) const noexcept {
         if (interval <= interval.zero()) return wait_until{never};
         const duration jitter = duration{interval} / 2560 * s.salt;
@@ -68,7 +68,7 @@ struct ping_every {
     milliseconds interval{30'000};  ///< of silence; 0: never
     milliseconds patience{10'000};  ///< for an answer; 0: for ever
 
-    /// The decision.
+    /// `give_up` when a ping had no answer in time, `beat` when one is due; else `wait_until`, to be asked again.
     constexpr heartbeat_decision operator()(const liveness& s) const noexcept {
         if (interval <= interval.zero()) return wait_until{never};
         const duration jitter = duration{interval} / 2560 * s.salt;
@@ -92,7 +92,7 @@ struct ping_every {
 
 /// Silence is fine.
 struct no_heartbeat {
-    /// The decision.
+    /// Always `wait_until{never}`.
     constexpr heartbeat_decision operator()(const liveness&) const noexcept { return wait_until{never}; }
 };
 

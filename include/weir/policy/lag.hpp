@@ -78,7 +78,7 @@ struct skip_oldest {
     std::size_t max_bytes = default_lag_bytes;        ///< behind the newest; 0: no bound
     milliseconds max_age{};                           ///< since it was published; 0: no bound
 
-    /// The decision.
+    /// `skip` beyond the bounds, unless it is of high priority; else `keep`.
     constexpr lag_decision operator()(const lag_facts& f) const noexcept {
         if (f.priority == priority::high) return lag_decision::keep;
         const lag_bounds bounds{max_messages, max_bytes, max_age};
@@ -93,7 +93,8 @@ struct skip_to_newest {
     std::size_t max_bytes = default_lag_bytes;        ///< behind the newest; 0: no bound
     milliseconds max_age{};                           ///< since it was published; 0: no bound
 
-    /// The decision.
+    /// `keep` the newest, and what is of high priority; else `skip_to_newest` beyond the bounds, `skip` beyond only
+    /// those that are half as wide for low priority, and `keep` within them.
     constexpr lag_decision operator()(const lag_facts& f) const noexcept {
         if (f.priority == priority::high || f.messages <= 1) return lag_decision::keep;
         const lag_bounds bounds{max_messages, max_bytes, max_age};
@@ -109,7 +110,7 @@ struct skip_to_latest {
     std::size_t max_bytes = default_lag_bytes;        ///< behind the newest; 0: no bound
     milliseconds max_age{};                           ///< since it was published; 0: no bound
 
-    /// The decision.
+    /// `skip` what is superseded, beyond the bounds, unless it is of high priority; else `keep`.
     constexpr lag_decision operator()(const lag_facts& f) const noexcept {
         if (f.priority == priority::high || !f.superseded) return lag_decision::keep;
         const lag_bounds bounds{max_messages, max_bytes, max_age};
@@ -123,7 +124,7 @@ struct close_lagging {
     std::size_t max_bytes = default_lag_bytes;        ///< behind the newest; 0: no bound
     milliseconds max_age{};                           ///< since it was published; 0: no bound
 
-    /// The decision.
+    /// `close` beyond the bounds, else `keep`.
     constexpr lag_decision operator()(const lag_facts& f) const noexcept {
         const lag_bounds bounds{max_messages, max_bytes, max_age};
         return bounds.exceeded(f) ? lag_decision::close : lag_decision::keep;

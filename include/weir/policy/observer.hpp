@@ -53,6 +53,7 @@ struct drop_counts {
 
 // ---- what is observed, in the order of a session's life ----
 
+/// A session has begun.
 struct session_opened {};
 /// Messages have come.
 struct messages_received {
@@ -72,15 +73,17 @@ struct session_blocked {
 /// A hub's subscriber, whose transport takes more again, was behind by this much.
 struct subscriber_lagged {
     std::size_t messages;  ///< from its cursor to the newest
-    std::size_t bytes;     ///< of the wire: framing, the head and heartbeats included
+    std::size_t bytes;     ///< of those messages, by published_message::size()
     duration age;          ///< of the oldest of them
 };
 /// Messages will not be sent.
 struct messages_dropped {
-    drop_reason reason;    ///< why
-    std::size_t messages;  ///< how many
+    drop_reason reason;    ///< what kept them from being sent
+    std::size_t messages;  ///< all dropped for that reason, at this moment
 };
+/// A message was turned down, and its sender told error::refused.
 struct message_refused {};
+/// A comment or a ping was sent because of silence.
 struct heartbeat_sent {};
 /// Nothing follows. error::unresponsive: the heartbeats were not answered.
 struct session_closed {

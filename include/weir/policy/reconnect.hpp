@@ -75,7 +75,7 @@ struct exponential_backoff {
     milliseconds reset_after{10'000};  ///< a connection open for so long starts over, as does one that the
                                        ///< server has ended in good order; zero: any that was open at all
 
-    /// The decision.
+    /// `give_up` if another attempt is futile or the budget is spent, else `retry_in`.
     reconnect_decision operator()(const reconnect_facts& f) const noexcept {
         if (f.permanent) return give_up{};
         const bool was_open = f.lived > f.lived.zero();
@@ -113,7 +113,7 @@ private:
 struct fixed_delay {
     milliseconds delay{3000};  ///< or the floor, if that is longer
 
-    /// The decision.
+    /// `give_up` if another attempt is futile, else `retry_in` that delay.
     reconnect_decision operator()(const reconnect_facts& f) const noexcept {
         if (f.permanent) return give_up{};
         return retry_in{detail::as_duration(std::max(f.floor, delay))};
@@ -122,7 +122,7 @@ struct fixed_delay {
 
 /// One connection, and no other.
 struct never_reconnect {
-    /// The decision.
+    /// Always `give_up`.
     reconnect_decision operator()(const reconnect_facts&) const noexcept { return give_up{}; }
 };
 
@@ -132,7 +132,7 @@ static_assert(reconnect_policy<never_reconnect>);
 /// Any reconnect policy, by value. Throws std::bad_alloc when it is made, never when it decides.
 class any_reconnect {
 public:
-    /// Any such policy, which is copied or moved in.
+    /// Holds a copy of `policy`. Implicit, so that options take a policy as it is.
     template <class Policy>
         requires(!std::same_as<Policy, any_reconnect> &&
                  std::is_invocable_r_v<reconnect_decision, Policy&, const reconnect_facts&>)
@@ -140,7 +140,7 @@ public:
         static_assert(reconnect_policy<Policy>, "a reconnect policy's operator() must be const and noexcept");
     }
 
-    /// The decision.
+    /// Asks the policy.
     reconnect_decision operator()(const reconnect_facts& facts) const noexcept { return decide_(facts); }
 
 private:

@@ -33,7 +33,7 @@ concept stall_policy = requires(const Policy& policy, const progress& facts) {
 struct stall_after {
     milliseconds patience{30'000};  ///< without progress; 0: for ever
 
-    /// The decision.
+    /// `give_up` once `patience` has passed since the last progress; else `wait_until`, to be asked again.
     constexpr stall_decision operator()(const progress& p) const noexcept {
         if (patience <= patience.zero()) return wait_until{never};
         const time_point due = later(p.last_progress, patience);
