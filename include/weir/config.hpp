@@ -67,9 +67,8 @@ namespace cancellation = net;
 
 // Header-only, or compiled once: WEIR_SEPARATE_COMPILATION, defined for the whole program, means the latter, and one of
 // its files has the line `#include <weir/src.hpp>`. The bodies of x.hpp are in x.ipp beside it, each marked
-// WEIR_INLINE;
-// `#include WEIR_BODIES(weir/x.ipp)` is the last line of x.hpp. A template's instance that is wanted often is named
-// twice: WEIR_COMPILED_ONCE(class x<y>) where it is declared, WEIR_COMPILED_HERE(class x<y>) in the .ipp.
+// WEIR_INLINE, and the last line of x.hpp is `#include WEIR_BODIES(weir/x.ipp)`. A template instance that many files
+// want is named twice: WEIR_COMPILED_ONCE(class x<y>) where it is declared, WEIR_COMPILED_HERE(class x<y>) in the .ipp.
 #if defined(WEIR_SEPARATE_COMPILATION)
 #define WEIR_INLINE
 #define WEIR_BODIES(file) <version>  // which declares nothing
@@ -147,13 +146,13 @@ namespace cancellation = net;
 
 namespace weir {
 
-/// The standard's, or Boost's with WEIR_USE_BOOST_ASIO; so are the next three.
+/// std::error_code; boost::system::error_code with WEIR_USE_BOOST_ASIO. The next three likewise.
 using error_code = WEIR_SYSTEM::error_code;
 /// What an error_code is compared with: weir::condition, say.
 using error_condition = WEIR_SYSTEM::error_condition;
 /// See weir::category().
 using error_category = WEIR_SYSTEM::error_category;
-/// What is thrown of an error_code.
+/// What an error_code is thrown as.
 using system_error = WEIR_SYSTEM::system_error;
 
 /// Whether operations can be cancelled by themselves, as Asio knows it: by cancellation slots, and with operators like

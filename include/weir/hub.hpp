@@ -196,7 +196,7 @@ public:
 
     /// Who is there: the members that subscribe to this topic by its name, each once.
     std::vector<std::string> members(std::string_view topic) const { return core_->members(topic); }
-    /// As of now, over all event loops.
+    /// What it has done and who is behind, at this moment, over all event loops.
     hub_stats stats() const { return core_->stats(); }
     /// For a page of metrics, of one hub: `const auto added = metrics.add([&](auto& to) { hub.write_metrics(to); });`
     void write_metrics(metrics_writer& to) const {

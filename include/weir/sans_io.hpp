@@ -90,7 +90,7 @@ public:
     /// Everything is written: tell the peer that no more comes (shutdown() of a socket), call shut_down(), and go on
     /// reading.
     virtual bool wants_shutdown() const noexcept = 0;
-    /// That has been done.
+    /// Says that the sending side was shut down: wants_shutdown() is false from here on.
     virtual void shut_down() noexcept = 0;
     /// When on_deadline() has to be called at the latest; may change with each call, `never` included.
     virtual time_point deadline() const noexcept = 0;
@@ -164,8 +164,7 @@ void perform(machine& session, Transport& transport, time_point now) {
 /// Makes a machine in `place`, and answers the request with it: is_open() says whether it was accepted. `received`:
 /// what was read behind the request's head.
 ///
-///     auto& out = weir::take_over<weir::sse_machine>(connection.live, request, received, now,
-///     weir::comment_every{15s});
+///     auto& out = weir::take_over<weir::sse_machine>(connection.live, request, received, now);
 template <template <class...> class Machine, class... Policies>
 Machine<Policies...>& take_over(std::unique_ptr<machine>& place, const request_view& request, std::string_view received,
                                 time_point now, Policies... policies) {
@@ -196,7 +195,7 @@ class sse_machine final
     using base::at;
 
 public:
-    /// Has not begun.
+    /// Call accept() or begin() next.
     explicit sse_machine(Policies... policies) : base(policy_set<Policies...>{std::move(policies)...}) {}
 
     // ---- beginning ----
@@ -274,7 +273,7 @@ class ws_machine final
     using base::at;
 
 public:
-    /// Has not begun.
+    /// Call accept() or begin() next.
     explicit ws_machine(Policies... policies) : base(policy_set<Policies...>{std::move(policies)...}) {}
 
     // ---- beginning ----

@@ -99,7 +99,7 @@ struct sse_client_options {
 /// coroutine included, is destroyed uncalled. One that was moved from may be assigned to or destroyed, no more.
 class sse_client {
 public:
-    /// Where everything happens.
+    /// The executor that every call comes from, and on which handlers run unless they have one of their own.
     using executor_type = net::any_io_executor;
     /// What operations complete with if no token is given: a coroutine waits.
     using default_token = detail::default_token<executor_type>;

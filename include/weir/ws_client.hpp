@@ -107,7 +107,7 @@ struct ws_client_stats {
 /// send(), ping() and close() refuse, is_open() and is_closed() answer, and nothing else may be called.
 class ws_client {
 public:
-    /// Where everything happens.
+    /// The executor that every call comes from, and on which handlers run unless they have one of their own.
     using executor_type = net::any_io_executor;
     /// What operations complete with if no token is given: a coroutine waits.
     using default_token = detail::default_token<executor_type>;
@@ -253,7 +253,7 @@ public:
     bool compresses() const noexcept {
         return core_->connection() != nullptr && core_->connection()->protocol().compresses();
     }
-    /// As of now.
+    /// What it has done and what waits, at this moment.
     ws_client_stats stats() const noexcept {
         const session& s = core_->session();
         return {.connections = s.connections(),

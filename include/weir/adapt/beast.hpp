@@ -45,8 +45,8 @@ std::string_view received(const FlatBuffer& buffer) noexcept {
 
 }  // namespace adapt
 
-/// Beast's tcp_stream: a session takes the socket out of it, and with it the fast path. The timeouts of Beast's stay
-/// behind: the policies of the session are instead. A stream that limits its rate is used as it is.
+/// Beast's tcp_stream: a session takes the socket out of it, and with it the fast path. Beast's timeouts stay behind;
+/// the session's policies take their place. A stream that limits its rate is used as it is.
 template <class Protocol, class Executor>
 class transport<boost::beast::basic_stream<Protocol, Executor, boost::beast::unlimited_rate_policy>>
     : public transport<net::basic_stream_socket<Protocol, Executor>> {

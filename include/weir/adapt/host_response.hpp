@@ -16,12 +16,12 @@ namespace weir::adapt {
 /// affair, and what follows the head.
 class host_response {
 public:
-    /// `whole`: a head of this library's, and what belongs to it.
+    /// `whole`: the response as sse::handshake() or ws::handshake() wrote it.
     explicit host_response(std::string whole) : text_(std::move(whole)) { static_cast<void>(parser_.parse(text_)); }
     host_response(const host_response&) = delete;
     host_response& operator=(const host_response&) = delete;
 
-    /// Of the status line.
+    /// The status code.
     int status() const noexcept { return parser_.response().status; }
     /// Behind the head: the first block of an event stream, or the text of a refusal.
     std::string_view body() const noexcept { return std::string_view{text_}.substr(parser_.head_size()); }

@@ -78,9 +78,10 @@ private:
 ///     if (out) out->ask([out = out.get()](weir::time_point now) { ...; return now + 1s; });
 ///
 /// httplib frames the stream and writes it, on a thread of its pool which the stream occupies: give the server as many
-/// as it may have streams. A write waits until the client takes it, for httplib's write timeout (5 s) at most, after
-/// which the stream is ended: what the machine's backpressure and stall policies could decide on does not come about. A
-/// client that goes is noticed within a tenth of a second. Only the source that the machine asks may use it.
+/// as it may have streams. A write blocks until the client takes it, for httplib's write timeout (5 s) at most; then
+/// the stream ends. So a stall policy never has anything to decide, and a backpressure policy only where more is sent
+/// at once than fits. A client that goes is noticed within a tenth of a second. Only the source that the machine asks
+/// may use it.
 template <class... Policies>
 std::shared_ptr<sse_machine<Policies...>> event_stream(const httplib::Request& req, httplib::Response& response,
                                                        sse::accept_options options = {}, Policies... policies) {

@@ -32,7 +32,7 @@ public:
     constexpr explicit chunked_decoder(chunk_limits limits = {}) noexcept
         : limits_{limits}, trailer_{limits.max_trailer_fields} {}
 
-    /// What has come of it so far.
+    /// What next() returns.
     enum class status {
         need_more,  ///< the input is used up
         data,       ///< data() is the next piece

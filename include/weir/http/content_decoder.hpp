@@ -23,7 +23,7 @@ public:
     /// No piece of decoded data is larger, so that a few bytes that stand for gigabytes cost no memory.
     static constexpr std::size_t max_piece_bytes = std::size_t{16} * 1024;
 
-    /// What has come of it so far.
+    /// What next() returns.
     enum class status : std::uint8_t {
         need_more,  ///< the input is used up
         data,       ///< data() is the next piece

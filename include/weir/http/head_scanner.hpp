@@ -30,7 +30,7 @@ public:
     /// Scans one head.
     constexpr explicit head_scanner(head_limits limits = {}) noexcept : limits_{limits}, fields_{limits.max_fields} {}
 
-    /// What has come of it so far.
+    /// What scan() returns.
     enum class status {
         need_more,  ///< the head goes on
         complete,   ///< the head is whole

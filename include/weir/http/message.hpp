@@ -31,7 +31,7 @@ public:
     /// Empty: no request has been read.
     request() : data_(std::make_shared<data>()) {}
 
-    /// Case-sensitive.
+    /// GET, POST and so on, as received; names are case-sensitive.
     std::string_view method() const noexcept { return data_->view.method; }
     /// As received: not decoded, with the query.
     std::string_view target() const noexcept { return data_->view.target; }
@@ -110,7 +110,7 @@ private:
 
 /// What a handler answers. Content-Length, Connection and, for HEAD, the absence of a body are the server's business.
 struct response {
-    int status = 200;                                           ///< of HTTP
+    int status = 200;                                           ///< the status code, 200 to 599
     std::string body{};                                         ///< the text to send
     std::string content_type = "text/plain; charset=utf-8";     ///< of the body
     std::vector<std::pair<std::string, std::string>> fields{};  ///< accepted by is_sendable(), none of those

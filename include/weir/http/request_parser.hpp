@@ -30,7 +30,7 @@ public:
     request_parser(request_parser&&) noexcept = default;
     request_parser& operator=(request_parser&&) noexcept = default;
 
-    /// What has come of it so far.
+    /// What parse() returns.
     enum class status {
         need_more,  ///< the head goes on
         complete,   ///< the head is whole

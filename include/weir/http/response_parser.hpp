@@ -48,7 +48,7 @@ public:
     response_parser(response_parser&&) noexcept = default;
     response_parser& operator=(response_parser&&) noexcept = default;
 
-    /// What has come of it so far.
+    /// What parse() returns.
     enum class status {
         need_more,  ///< the head goes on
         complete,   ///< the head is whole

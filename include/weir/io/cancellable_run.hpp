@@ -35,8 +35,8 @@ inline error_code code_of(const std::exception_ptr& thrown) noexcept {
     return ec;
 }
 
-/// How a coroutine is stopped. Asio's cancellation slots see to that wherever it waits. Without them it says how, step
-/// by step, and what it does not say is not interrupted. Valid as long as the coroutine.
+/// Lets a coroutine be stopped. With Asio's cancellation slots that happens by itself; without them the coroutine
+/// announces each wait by step(), and only those waits are interrupted. Valid as long as the coroutine.
 class interruption {
 public:
     interruption() noexcept = default;  ///< by nobody
@@ -55,7 +55,7 @@ public:
         }
     }
 
-    /// From now on there is nothing but this stream to wait for.
+    /// From here on, stopping closes `stream`. With cancellation slots there is no need to.
     template <class Stream>
     void by_closing(Stream& stream) {
         if constexpr (!has_cancellation) {

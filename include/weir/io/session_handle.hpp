@@ -29,7 +29,7 @@ class session_handle {
 public:
     /// For those who build on this library.
     using core_type = Core;
-    /// Where everything happens.
+    /// The stream's executor: every call comes from it, and handlers run on it unless they have one of their own.
     using executor_type = typename Core::executor_type;
     /// What operations complete with if no token is given: a coroutine waits.
     using default_token = detail::default_token<executor_type>;

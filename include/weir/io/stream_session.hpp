@@ -117,7 +117,7 @@ private:
     bool reading_wanted_ = false;
 };
 
-/// With its policies.
+/// stream_io, and the policies that decide for it: all of a session that is compiled anew for each set of policies.
 template <class Protocol, class Stream, class... Policies>
 class stream_session : public stream_io<Protocol, Stream> {
 protected:

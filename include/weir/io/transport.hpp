@@ -162,12 +162,12 @@ public:
     /// Takes the stream over.
     explicit transport(Stream&& stream) : stream_(std::move(stream)) {}
 
-    /// What was taken over.
+    /// The stream underneath.
     Stream& stream() noexcept { return stream_; }
-    /// The stream's.
+    /// Its executor: where handlers run unless they have one of their own.
     auto get_executor() noexcept { return stream_.get_executor(); }
 
-    /// Sets what the session needs to be set, before anything else is called.
+    /// Non-blocking, without Nagle's delay. Called once, before anything else.
     void prepare() noexcept {
         error_code ignored;
         static_cast<void>(stream_.non_blocking(true, ignored));
@@ -224,12 +224,13 @@ public:
     /// Takes the stream over.
     explicit transport(Stream&& stream) : stream_(std::move(stream)) {}
 
-    /// What was taken over.
+    /// The stream underneath.
     Stream& stream() noexcept { return stream_; }
-    /// The stream's.
+    /// Its executor: where handlers run unless they have one of their own.
     auto get_executor() noexcept { return stream_.get_executor(); }
 
-    /// Sets what the session needs to be set, before anything else is called.
+    /// Without Nagle's delay, and without a timeout of the stream's own, which would end a session that is merely idle.
+    /// Called once, before anything else.
     void prepare() {
         detail::disable_nagle(stream_);
         detail::disable_timeout(stream_);

@@ -48,7 +48,8 @@
 
 namespace weir::detail {
 
-/// As a std::jthread each, which libc++ had behind a switch for long.
+/// Threads that are joined in the destructor. Not std::jthread, which libc++ 19 has only behind
+/// -fexperimental-library.
 class joined_threads {
 public:
     joined_threads() = default;

@@ -44,14 +44,14 @@ enum class subscribed : std::uint8_t {
 struct presence_change {
     std::string topic;   ///< its name
     std::string member;  ///< as subscribe_options::member named it
-    bool joined;         ///< or has left
+    bool joined;         ///< true: came; false: left
 };
 
 /// What a hub has to do.
 struct hub_stats {
     std::uint64_t published = 0;  ///< messages, since it began
     std::size_t subscribers = 0;  ///< sessions
-    std::size_t behind = 0;       ///< of those: what has not been sent all there is
+    std::size_t behind = 0;       ///< subscribers that have not been sent everything published for them
 };
 
 namespace detail {

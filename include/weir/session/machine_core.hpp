@@ -23,7 +23,7 @@
 
 namespace weir::detail {
 
-/// An operation that has to complete before it is asked again: nobody waits.
+/// A waiter for callers that cannot wait: it has completed when start_...() returns, or is cancelled.
 template <class Waiter>
 class immediate final : public Waiter {
 public:

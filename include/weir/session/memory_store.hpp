@@ -90,11 +90,11 @@ public:
     std::uint64_t last() const noexcept { return last_; }
     /// Throws std::bad_alloc, and nothing has changed.
     void append(message_ptr message);
-    /// Law 2.
+    /// Up to `out.size()` messages of these topics behind `after`, oldest first (law 2).
     std::size_t read(const topic_set& topics, std::uint64_t after, std::span<message_ptr> out) const noexcept;
-    /// Laws 3 and 4.
+    /// What is kept of these topics behind `after`, counted, and whether anything was lost (laws 3, 4).
     weir::backlog backlog(const topic_set& topics, std::uint64_t after) const noexcept;
-    /// Law 7.
+    /// Everything behind this number is still here (law 7).
     std::uint64_t complete_after() const noexcept { return newest_lost_; }
     /// Forgets what has become too old.
     void trim(time_point now) noexcept;

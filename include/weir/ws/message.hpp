@@ -17,11 +17,11 @@ namespace weir::ws {
 class message_view {
 public:
     constexpr message_view() noexcept = default;
-    /// A text message, whole.
+    /// A text message, whole. One constructor for each kind of string, since two conversions are not implicit.
     constexpr message_view(std::string_view text) noexcept : payload_(text) {}
-    /// A text message, whole.
+    /// Likewise.
     constexpr message_view(const char* text) noexcept : payload_(text) {}
-    /// A text message, whole.
+    /// Likewise.
     message_view(const std::string& text) noexcept : payload_(text) {}
     message_view(std::nullptr_t) = delete;
     /// A binary message, whole.
