@@ -36,7 +36,8 @@ inline error_code code_of(const std::exception_ptr& thrown) noexcept {
 }
 
 /// Lets a coroutine be stopped. With Asio's cancellation slots that happens by itself; without them the coroutine
-/// announces each wait by step(), and only those waits are interrupted. Valid as long as the coroutine.
+/// announces each wait by step(), and a stream that it waits for by by_closing(): nothing else is interrupted. Valid as
+/// long as the coroutine.
 class interruption {
 public:
     interruption() noexcept = default;  ///< by nobody
@@ -55,7 +56,7 @@ public:
         }
     }
 
-    /// From here on, stopping closes `stream`. With cancellation slots there is no need to.
+    /// From here on, stopping closes `stream`; with cancellation slots it has no need to.
     template <class Stream>
     void by_closing(Stream& stream) {
         if constexpr (!has_cancellation) {
