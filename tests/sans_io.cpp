@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -790,6 +791,84 @@ TEST_CASE("perform: a transport that fails is the end", "[sans_io][perform]") {
     CHECK(out.closed());
     CHECK(out.end_reason() == std::errc::connection_reset);
     CHECK(line.closed == 1);
+}
+
+TEST_CASE("perform: a transport that takes nothing is not asked again at once", "[sans_io][perform]") {
+    struct : scripted_transport {
+        std::size_t write_some(weir::bytes_view, weir::error_code&) { return ++writes, std::size_t{0}; }
+        int writes = 0;
+    } line;
+    line.incoming = {""};
+    weir::sse_machine out{silence};
+    CHECK(out.begin(weir::sse::framing::plain, test::t0) == error::none);
+    out.send({.data = "x"}, test::t0);
+    perform(out, line, test::t0);
+    CHECK(line.writes == 1);
+    CHECK(line.watches.writing);
+}
+
+TEST_CASE("perform: who sends whenever everything is written leaves the others their turn", "[sans_io][perform]") {
+    const std::string piece(8192, 'x');
+    weir::ws_machine ws{silence};
+    CHECK(ws.begin(role::server, test::t0) == error::none);
+    ws.handle_with({.on_drained = [&] { ws.send(piece, ws.now()); }});
+    ws.send(piece, test::t0);
+    scripted_transport line{.incoming = {""}, .room = 100'000'000};
+    perform(ws, line, test::t0);
+    CHECK(line.sent.size() < 1'000'000);
+    CHECK(line.watches.writing);
+}
+
+TEST_CASE("perform: what answers the peer's last bytes leaves, although its end is there", "[sans_io][perform]") {
+    weir::ws_machine ws{silence};
+    CHECK(ws.begin(role::server, test::t0) == error::none);
+    ws.on_message([&](weir::ws_message message) { ws.send(message, ws.now()); });
+    scripted_transport line{.incoming = {client_text("last") + client_close(ws_close_code::normal)}};
+    perform(ws, line, test::t0);
+    CHECK(in_words(line.sent, role::server) == "text(last) close(1000)");
+}
+
+TEST_CASE("sse machine: a source that throws is the session's end", "[sans_io][sse]") {
+    weir::sse_machine out{silence};
+    CHECK(out.begin(weir::sse::framing::plain, test::t0) == error::none);
+    out.ask([](weir::time_point) -> weir::time_point { throw std::runtime_error{"no more"}; });
+    CHECK_THROWS_AS(out.on_deadline(test::t0), std::runtime_error);
+    CHECK(out.closed());
+}
+
+TEST_CASE("sse machine: a source can end the asking", "[sans_io][sse]") {
+    weir::sse_machine out{silence};
+    CHECK(out.begin(weir::sse::framing::plain, test::t0) == error::none);
+    int asked = 0;
+    out.ask([&](weir::time_point now) {
+        ++asked;
+        out.ask(nullptr);
+        return now;
+    });
+    for (int i = 0; i != 5; ++i) out.on_deadline(test::t0 + i * 1s);
+    CHECK(asked == 1);
+}
+
+TEST_CASE("ws machine: a handler that runs survives what it calls", "[sans_io][ws]") {
+    socket_of s;
+    std::string seen;
+    const auto captured = std::make_shared<std::string>("of the handler that runs");
+    SECTION("the end, and what is written then") {
+        s.ws.on_message([&, captured](weir::ws_message) {
+            s.ws.abort(s.ws.now());
+            s.ws.output(s.ws.now());
+            seen = *captured;
+        });
+    }
+    SECTION("another handler in its place") {
+        s.ws.on_message([&, captured](weir::ws_message) {
+            s.ws.on_message([](weir::ws_message) {});
+            s.ws.output(s.ws.now());
+            seen = *captured;
+        });
+    }
+    s.line.get(client_text("x"));
+    CHECK(seen == "of the handler that runs");
 }
 
 TEST_CASE("take over: a machine of either kind is made, and has answered", "[sans_io]") {

@@ -25,6 +25,7 @@
 #include <weir/ws/message.hpp>
 #include <weir/ws/prepared_message.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <functional>
@@ -58,7 +59,8 @@ using ws_handlers = detail::ws_handlers;
 ///
 /// perform() does that, and reads, for transports that can try without waiting. `now` is the loop's time, in every
 /// call: weir::clock::now(), or that of a simulation; it is never asked for. What the application has called runs
-/// within received(), output() and on_deadline(), may call anything, and must not destroy the machine. Not thread-safe.
+/// within received(), output() and on_deadline(), may call anything of the machine's, and must neither destroy it nor
+/// call perform(). What it throws leaves the function that called it, and is the session's end. Not thread-safe.
 class machine {
 public:
     machine(const machine&) = delete;
@@ -134,7 +136,9 @@ protected:
 ///     void watch(bool reading, bool writing, time_point deadline);       // perform() is to be called again then
 ///     void close();                                                      // the last call
 ///
-/// std::errc::operation_would_block and resource_unavailable_try_again are no failures.
+/// std::errc::operation_would_block and resource_unavailable_try_again are no failures. With neither reading nor
+/// writing watched the peer's going away must not wake either: nobody would read that. After an exception of the
+/// application's call perform() once more: it closes.
 template <class Transport>
 void perform(machine& session, Transport& transport, time_point now) {
     error_code ec;
@@ -143,20 +147,30 @@ void perform(machine& session, Transport& transport, time_point now) {
         if (ec && !blocked) session.failed(ec, now);
         return ec ? std::nullopt : std::optional{n};
     };
+    std::size_t room = 256 * 1024;  // then it is the others' turn
+    const auto write = [&] {
+        for (auto out = session.output(now); !out.empty() && room != 0; out = session.output(now)) {
+            ec.clear();
+            const auto n = taken(transport.write_some(out, ec));
+            if (!n || *n == 0) return;
+            room -= std::min(room, *n);
+            session.written(*n, now);
+        }
+    };
     session.on_deadline(now);
+    write();  // as after each read: before the peer's end is met
     std::array<std::byte, 16 * 1024> buffer;
     for (int reads = 0; reads != 4 && session.wants_read(); ++reads) {  // then it is the others' turn
+        ec.clear();
         const auto n = taken(transport.read_some(mutable_bytes_view{buffer}, ec));
         if (!n) break;
         *n == 0 ? session.peer_closed(now) : session.received({buffer.data(), *n}, now);
+        write();
     }
-    ec.clear();
-    for (auto out = session.output(now); !out.empty(); out = session.output(now)) {
-        const auto n = taken(transport.write_some(out, ec));
-        if (!n) break;
-        session.written(*n, now);
+    if (session.wants_shutdown()) {
+        transport.shut_down_sending();
+        session.shut_down();
     }
-    if (session.wants_shutdown()) transport.shut_down_sending(), session.shut_down();
     if (session.closed()) return transport.close();
     transport.watch(session.wants_read(), session.wants_write(), session.deadline());
 }

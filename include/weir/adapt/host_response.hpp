@@ -40,7 +40,7 @@ public:
 
 private:
     std::string text_;
-    http::response_parser parser_;
+    http::response_parser parser_{{.max_head_bytes = 0, .max_fields = 0}};  // it is our own
 };
 
 }  // namespace weir::adapt

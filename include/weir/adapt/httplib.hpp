@@ -7,6 +7,7 @@
 #include <weir/adapt/host_response.hpp>
 #include <weir/bytes.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/http/request_view.hpp>
 #include <weir/sans_io.hpp>
 #include <weir/sse/encoder.hpp>
@@ -40,10 +41,18 @@ namespace detail {
 template <class Machine>
 class httplib_provider {
 public:
-    httplib_provider(std::shared_ptr<Machine> session, std::string first_block)
-        : session_(std::move(session)), first_(std::move(first_block)) {}
+    httplib_provider(std::shared_ptr<Machine> session, std::string first_block, bool chunked)
+        : session_(std::move(session)), first_(std::move(first_block)), chunked_(chunked) {}
 
+    // httplib lets no exception out of here alive.
     bool operator()(std::size_t, httplib::DataSink& sink) {
+        bool goes_on = false;
+        if (weir::detail::caught([&] { goes_on = provide(sink); })) session_->abort(clock::now());
+        return goes_on;
+    }
+
+private:
+    bool provide(httplib::DataSink& sink) {
         time_point now = clock::now();
         if (!write(std::exchange(first_, {}), sink) || !sink.is_writable()) session_->peer_closed(now);
         session_->on_deadline(now);
@@ -52,12 +61,15 @@ public:
             session_->written(out.size(), now = clock::now());
         }
         if (session_->closed()) return false;
-        if (session_->wants_shutdown()) return sink.done(), true;
+        if (session_->wants_shutdown()) {
+            if (!chunked_) return false;  // only the connection's end tells the client, whatever it asked to be kept
+            sink.done();
+            return true;
+        }
         std::this_thread::sleep_until(std::min(session_->deadline(), now + look_again));
         return true;
     }
 
-private:
     // How soon a server that is told to stop, or a client that has gone, is noticed.
     static constexpr milliseconds look_again{100};
 
@@ -67,6 +79,7 @@ private:
 
     std::shared_ptr<Machine> session_;
     std::string first_;
+    bool chunked_;
 };
 
 }  // namespace detail
@@ -100,11 +113,12 @@ std::shared_ptr<sse_machine<Policies...>> event_stream(const httplib::Request& r
     }
     auto session = std::make_shared<machine_type>(std::move(policies)...);
     session->begin(answer.body_framing, clock::now(), answer.last_event_id);
-    const detail::httplib_provider<machine_type> provider{session, std::string{head.body()}};
-    if (view.version == http::version::http_1_0) {
-        response.set_content_provider("text/event-stream", provider);
-    } else {
+    const bool chunked = view.version != http::version::http_1_0;
+    const detail::httplib_provider<machine_type> provider{session, std::string{head.body()}, chunked};
+    if (chunked) {
         response.set_chunked_content_provider("text/event-stream", provider);
+    } else {
+        response.set_content_provider("text/event-stream", provider);
     }
     return session;
 }

@@ -33,14 +33,15 @@ public:
 
     /// Looks at what the machine wishes, in the loop's next turn.
     void wake() noexcept {
-        if (!closing_) uv_timer_start(&timer_, [](uv_timer_t* timer) { of(timer).turn(); }, 0, 0);
+        if (!closing_) uv_idle_start(&idle_, [](uv_idle_t* idle) { uv_idle_stop(idle), of(idle).turn(); });
     }
 
 protected:
     libuv_connection(uv_stream_t* stream, libuv_closed on_closed)
         : stream_(stream), hosts_data_(stream->data), on_closed_(std::move(on_closed)) {
         uv_timer_init(stream->loop, &timer_);
-        timer_.data = stream->data = write_.data = shutdown_.data = this;
+        uv_idle_init(stream->loop, &idle_);
+        timer_.data = idle_.data = stream->data = write_.data = shutdown_.data = this;
         uv_read_stop(stream);
         wake();
     }
@@ -48,6 +49,8 @@ protected:
     virtual machine& driven() noexcept = 0;
 
 private:
+    static constexpr std::size_t max_bytes_per_turn = 256 * 1024;
+
     template <class Handle>
     static libuv_connection& of(Handle* handle) noexcept {
         return *static_cast<libuv_connection*>(handle->data);
@@ -85,7 +88,7 @@ private:
     }
     // Both handles are closed when it comes a second time.
     void on_handle_closed() noexcept {
-        if (std::exchange(half_closed_, true)) {
+        if (--open_handles_ == 0) {
             stream_->data = hosts_data_;
             if (on_closed_) on_closed_(stream_);
             delete this;
@@ -109,7 +112,7 @@ private:
 
     // What the socket does not take at once, libuv writes from where it is.
     void write(time_point now) {
-        while (in_flight_ == 0) {
+        for (std::size_t taken = 0; in_flight_ == 0 && taken < max_bytes_per_turn;) {
             const bytes_view out = driven().output(now);
             if (out.empty()) return;
             const uv_buf_t buffer =
@@ -119,6 +122,7 @@ private:
                 in_flight_ = out.size();
                 status = uv_write(&write_, stream_, &buffer, 1, [](uv_write_t* w, int e) { of(w).on_written(e); });
             } else if (status > 0) {
+                taken += static_cast<std::size_t>(status);
                 driven().written(static_cast<std::size_t>(status), now);
             }
             if (status < 0) return in_flight_ = 0, driven().failed(code_of(status), now);
@@ -144,15 +148,18 @@ private:
         return uv_buf_init(buffer.data(), static_cast<unsigned>(buffer.size()));
     }
     void look_again_at(time_point at, time_point now) noexcept {
-        if (at == never) return static_cast<void>(uv_timer_stop(&timer_));
+        uv_timer_stop(&timer_);
+        if (at <= now) return wake();
+        if (at == never) return;
         // libuv counts from the beginning of the loop's turn.
-        uv_update_time(stream_->loop);
-        const auto delay = std::chrono::ceil<milliseconds>(std::max(at, now) - now).count();
-        uv_timer_start(&timer_, [](uv_timer_t* t) { of(t).turn(); }, static_cast<std::uint64_t>(delay), 0);
+        const std::uint64_t behind = uv_hrtime() / 1'000'000 - uv_now(stream_->loop);
+        const auto delay = static_cast<std::uint64_t>(std::chrono::ceil<milliseconds>(at - now).count());
+        uv_timer_start(&timer_, [](uv_timer_t* t) { of(t).turn(); }, behind + delay, 0);
     }
     void close() noexcept {
         closing_ = true;
-        for (auto* const handle : {reinterpret_cast<uv_handle_t*>(&timer_), reinterpret_cast<uv_handle_t*>(stream_)}) {
+        for (auto* const handle : {reinterpret_cast<uv_handle_t*>(&timer_), reinterpret_cast<uv_handle_t*>(&idle_),
+                                   reinterpret_cast<uv_handle_t*>(stream_)}) {
             uv_close(handle, [](uv_handle_t* h) { of(h).on_handle_closed(); });
         }
     }
@@ -161,12 +168,13 @@ private:
     void* const hosts_data_;
     libuv_closed on_closed_;
     uv_timer_t timer_{};
+    uv_idle_t idle_{};  // a timer that is due at once would run again in the same turn, before libuv 1.48
     uv_write_t write_{};
     uv_shutdown_t shutdown_{};
     std::size_t in_flight_ = 0;  // of a write that libuv is at
     bool reading_ = false;
     bool closing_ = false;
-    bool half_closed_ = false;
+    int open_handles_ = 3;
 };
 
 template <class Machine>

@@ -7,6 +7,7 @@
 #include <weir/bytes.hpp>
 #include <weir/config.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/http/request_view.hpp>
 #include <weir/sans_io.hpp>
 #include <weir/sse/handshake.hpp>
@@ -75,8 +76,8 @@ private:
 ///
 /// weir writes the response itself, one write at a time, so that the policies see a reader that is slow. A client that
 /// goes is noticed when Pistache notices, and a tenth of a second later. Pistache ends a connection on which no request
-/// has come for its keep-alive timeout, streams included: set `keepaliveTimeout` on the endpoint. It must live as long as
-/// handlers use it.
+/// has come for its keep-alive timeout, streams included: set `keepaliveTimeout` on the endpoint. It must live as long
+/// as handlers use it.
 class pistache_streams {
 public:
     /// Starts the thread.
@@ -99,7 +100,9 @@ public:
     template <class Begin, class... Policies>
     void open(const Pistache::Http::Request& req, std::shared_ptr<Pistache::Tcp::Peer> peer, Begin begin,
               const sse::accept_options& options = {}, Policies... policies) {
-        if (!peer) return;
+        // A request that was sent behind one whose response has no end, or is the connection's last, has no answer.
+        if (!peer || peer->tryGetData("weir")) return;
+        peer->putData("weir", shared_);
         const pistache_request request{req};
         auto session = std::make_unique<sse_machine<Policies...>>(std::move(policies)...);
         if (session->accept(request.view(), clock::now(), options) == error::none) begin(*session);
@@ -142,10 +145,18 @@ private:
         for (time_point next = clock::now(); wait(next);) {
             const time_point now = clock::now();
             next = later(now, look_again);
-            for (const auto& each : streams_) next = std::min(next, turn(each, now));
+            for (const auto& each : streams_) {
+                // What the application has thrown ends its stream, and no other.
+                if (weir::detail::caught([&] { next = std::min(next, turn(each, now)); })) {
+                    each->session->abort(now);
+                    end(*each);
+                }
+            }
             streams_.remove_if([](const auto& each) { return each->session->closed(); });
         }
         for (const auto& each : streams_) end(*each);
+        const std::scoped_lock lock{shared_->mutex};
+        for (const auto& each : shared_->arrived) end(*each);
     }
 
     // Until then, or until something has changed. False: that was all.

@@ -7,6 +7,7 @@
 #include <weir/bytes.hpp>
 #include <weir/config.hpp>
 #include <weir/error.hpp>
+#include <weir/exceptions.hpp>
 #include <weir/session/inbox.hpp>
 #include <weir/session/session_host.hpp>
 #include <weir/session/session_writer.hpp>
@@ -74,6 +75,7 @@ public:
     void ask(std::function<time_point(time_point)> source) final {
         source_ = std::move(source);
         due_ = {};
+        ++sources_;
     }
 
 protected:
@@ -115,8 +117,13 @@ private:
 
     void ask_source() {
         auto asked = std::exchange(source_, nullptr);
-        const time_point next = asked(core_.now());
-        if (source_) return;  // it has put another in its place
+        const auto before = sources_;
+        time_point next = never;
+        if (const auto failure = caught([&] { next = asked(core_.now()); })) {
+            core_.terminate(error::closed);
+            std::rethrow_exception(failure);
+        }
+        if (sources_ != before) return;  // it has put another in its place
         source_ = std::move(asked);
         due_ = next;
     }
@@ -124,7 +131,8 @@ private:
 
     owned core_;
     std::function<time_point(time_point)> source_;
-    time_point due_{};  // when it is asked
+    unsigned sources_ = 0;  // that there have been
+    time_point due_{};      // when it is asked
 };
 
 }  // namespace weir::detail

@@ -128,17 +128,22 @@ private:
     std::unique_ptr<closed_by_peer> peer_;
     time_point end_by_ = never;
     ending ending_ = ending::none;
-    bool paused_ = false;     // by the application
-    bool undecided_ = false;  // a message in pieces has ended; whoever asks for the next one says how it is read
-    bool reading_ = true;     // what read_on() was last told
-    bool listens_ = false;    // while closing: the application goes on receiving
-    bool deaf_ = false;       // a message that came while closing was lost, and so are all behind it
+    bool paused_ = false;        // by the application
+    bool undecided_ = false;     // a message in pieces has ended; whoever asks for the next one says how it is read
+    bool reading_ = true;        // what read_on() was last told
+    bool listens_ = false;       // while closing: the application goes on receiving
+    bool calling_ = false;       // a handler runs: it must not be destroyed, nor another one called
+    bool turn_put_off_ = false;  // until it has returned
+    bool deaf_ = false;          // a message that came while closing was lost, and so are all behind it
 };
 
 // An exception of the application's ends the session: what it made of the message is not known.
 template <class Handler, class... Args>
 void ws_session::call(const Handler& handler, const Args&... args) {
+    const bool nested = std::exchange(calling_, true);
     const auto failure = caught([&] { handler(args...); });
+    calling_ = nested;
+    if (!calling_ && std::exchange(turn_put_off_, false)) request_turn();
     if (!failure) return;
     terminate(error::closed);
     std::rethrow_exception(failure);

@@ -241,6 +241,7 @@ WEIR_INLINE void ws_session::on_drained() {
 }
 
 WEIR_INLINE void ws_session::on_turn() {
+    if (calling_) return void(turn_put_off_ = true);
     if (called_) called_->retired.clear();
     if (state() == phase::closed) return drop_handlers();
     hand_to_handler();
