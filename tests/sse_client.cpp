@@ -180,8 +180,8 @@ TEST_CASE("SSE client: who no longer wants an event loses none", "[sse_client]")
     CHECK(f.next().event == "message|a|");
     cancellation::cancellation_signal signal;
     std::optional<error_code> cancelled;
-    f.client->async_next(
-        cancellation::bind_cancellation_slot(signal.slot(), [&](error_code ec, std::optional<sse_message>) { cancelled = ec; }));
+    f.client->async_next(cancellation::bind_cancellation_slot(
+        signal.slot(), [&](error_code ec, std::optional<sse_message>) { cancelled = ec; }));
     f.context.restart();
     f.context.poll();
     signal.emit(cancellation::cancellation_type::total);
@@ -557,8 +557,8 @@ TEST_CASE("SSE client: cancelled when an event is about to be handed out, it kee
     test::run_until(f.context, [&] { return opened; });
     cancellation::cancellation_signal signal;
     std::optional<error_code> cancelled;
-    f.client->async_next(
-        cancellation::bind_cancellation_slot(signal.slot(), [&](error_code ec, std::optional<sse_message>) { cancelled = ec; }));
+    f.client->async_next(cancellation::bind_cancellation_slot(
+        signal.slot(), [&](error_code ec, std::optional<sse_message>) { cancelled = ec; }));
     signal.emit(cancellation::cancellation_type::total);  // the coroutine has been woken, and has not run yet
     test::run_until(f.context, [&] { return cancelled.has_value(); });
     CHECK(cancelled == net::error::operation_aborted);

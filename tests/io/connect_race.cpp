@@ -68,11 +68,12 @@ struct fixture {
     static tcp::endpoint unreachable() { return {net::ip::make_address("255.255.255.255"), 9}; }
 
     void race(const endpoint_list& endpoints, weir::milliseconds delay = 250ms) {
-        async_connect_race(context.context().get_executor(), endpoints, delay,
-                           cancellation::bind_cancellation_slot(signal.slot(), [this](error_code ec, tcp::socket socket) {
-                               outcome = ec;
-                               connected = std::move(socket);
-                           }));
+        async_connect_race(
+            context.context().get_executor(), endpoints, delay,
+            cancellation::bind_cancellation_slot(signal.slot(), [this](error_code ec, tcp::socket socket) {
+                outcome = ec;
+                connected = std::move(socket);
+            }));
     }
     void run() {
         context.context().restart();

@@ -28,12 +28,13 @@ struct fixture {
     int calls = 0;
 
     void resolve(const std::string& host) {
-        async_resolve(context.get_executor(), host, 8080,
-                      cancellation::bind_cancellation_slot(signal.slot(), [this](error_code ec, endpoint_list endpoints) {
-                          outcome = ec;
-                          found = std::move(endpoints);
-                          ++calls;
-                      }));
+        async_resolve(
+            context.get_executor(), host, 8080,
+            cancellation::bind_cancellation_slot(signal.slot(), [this](error_code ec, endpoint_list endpoints) {
+                outcome = ec;
+                found = std::move(endpoints);
+                ++calls;
+            }));
     }
 };
 

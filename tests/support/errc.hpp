@@ -9,8 +9,6 @@
 
 namespace test {
 
-inline weir::error_code code_of(std::errc e) noexcept {
-    return {static_cast<int>(e), WEIR_SYSTEM::generic_category()};
-}
+inline weir::error_code code_of(std::errc e) noexcept { return {static_cast<int>(e), WEIR_SYSTEM::generic_category()}; }
 
 }  // namespace test
