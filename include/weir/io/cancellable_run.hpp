@@ -21,6 +21,7 @@
 #include WEIR_ASIO(co_spawn.hpp)
 #include WEIR_ASIO(dispatch.hpp)
 #include WEIR_ASIO(error.hpp)
+#include WEIR_ASIO(this_coro.hpp)
 
 #include <exception>
 #include <utility>
@@ -99,7 +100,8 @@ public:
                                                      [started] { started->stop(net::error::operation_aborted); });
                 run_end end{counted_ptr<run>{started}, std::move(done)};
                 started->wait(within);
-                net::co_spawn(on, what(interruption{started->signal.slot(), started->reason}), std::move(end));
+                auto steps = what(interruption{started->signal.slot(), started->reason});
+                net::co_spawn(on, perform(*started, std::move(steps)), std::move(end));
             },
             token, this, executor, std::move(work), limit, too_late);
     }
@@ -133,7 +135,7 @@ private:
             if (over || reason) return;
             reason = why;
             loop.cancel(*this);
-            signal.emit(cancellation::cancellation_type::terminal);
+            if (at_work) signal.emit(cancellation::cancellation_type::terminal);
         }
         void end() noexcept {
             if (!std::exchange(over, true)) loop.cancel(*this);
@@ -144,9 +146,26 @@ private:
         const error too_late;
         reference_count references;
         cancellation::cancellation_signal signal;
-        error_code reason;  // why it was stopped
+        error_code reason;     // why it was stopped
+        bool at_work = false;  // the coroutine has begun, and has not come to its end
         bool over = false;
     };
+
+    // What co_spawn() does before and after the work is not to be cancelled: until Asio 1.30 that would throw out of
+    // the context's run(), and the handler would never be called.
+    static net::awaitable<error_code> perform(run& started, net::awaitable<error_code> work) {
+        if (started.reason) co_return started.reason;
+        error_code ec;
+        started.at_work = true;
+        try {
+            ec = co_await std::move(work);
+        } catch (...) {
+            ec = code_of(std::current_exception());
+        }
+        started.at_work = false;
+        co_await cancellation::this_coro::throw_if_cancelled(false);
+        co_return ec;
+    }
 
     // What the coroutine completes; destroyed with it if its context is. Nothing but the coroutine owns the handler.
     struct run_end {

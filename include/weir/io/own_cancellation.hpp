@@ -8,6 +8,7 @@
 #include WEIR_ASIO(associated_allocator.hpp)
 #include WEIR_ASIO(associated_executor.hpp)
 #include WEIR_ASIO(async_result.hpp)
+#include WEIR_ASIO(this_coro.hpp)
 
 #include <functional>
 #include <type_traits>
@@ -67,6 +68,13 @@ cancellation_slot get_associated_cancellation_slot(const Handler& handler) noexc
         return {};
     }
 }
+
+namespace this_coro {
+
+/// To be awaited, without effect: a coroutine is never cancelled.
+constexpr net::this_coro::executor_t throw_if_cancelled(bool) noexcept { return {}; }
+
+}  // namespace this_coro
 
 /// A handler, or a completion token, with a slot.
 template <class Target>
