@@ -16,7 +16,9 @@
 #include <weir/metrics.ipp>
 #include <weir/server.ipp>
 #include <weir/server/session.ipp>
+#include <weir/session/fan_out.ipp>
 #include <weir/session/hub_core.ipp>
+#include <weir/session/hub_shard.ipp>
 #include <weir/session/memory_store.ipp>
 #include <weir/session/outbox.ipp>
 #include <weir/session/session.ipp>
