@@ -97,7 +97,7 @@ foreach(file IN ITEMS include/weir/config.hpp share/weir/weirConfig.cmake share/
         message(FATAL_ERROR "the package has no ${file}")
     endif()
 endforeach()
-foreach(folder IN ITEMS debug lib bin share/cmake)
+foreach(folder IN ITEMS debug lib bin share/cmake share/licenses)
     if(EXISTS "${CURRENT_PACKAGES_DIR}/${folder}")
         message(FATAL_ERROR "the package has ${folder}")
     endif()
