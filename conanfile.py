@@ -31,6 +31,7 @@ class WeirConan(ConanFile):
         "with_zlib": False,
         "with_openssl": False,
         "with_liburing": False,
+        "boost/*:header_only": True,  # a consumer who wants Boost's libraries says otherwise
     }
     exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*"
     no_copy_source = True
@@ -42,12 +43,13 @@ class WeirConan(ConanFile):
     def layout(self):
         cmake_layout(self)
 
+    # From the oldest that weir works with, so that a consumer who has another version keeps it.
     def requirements(self):
-        self._require("llhttp/9.3.0")
+        self._require("llhttp/[>=8.1 <10]")
         if self.options.asio == "boost":
-            self._require("boost/1.88.0")
+            self._require("boost/[>=1.74 <2]")
         else:
-            self._require("asio/1.34.2")
+            self._require("asio/[>=1.22 <2]")
         if self.options.with_zlib:
             self._require("zlib/[>=1.2.11 <2]")
         if self.options.with_openssl:
@@ -69,10 +71,12 @@ class WeirConan(ConanFile):
     def package_id(self):
         self.info.clear()
 
-    # `conan build . -c tools.build:skip_test=False`, with all options on, runs weir's own tests. Otherwise nothing is built.
+    # `conan build . -c tools.build:skip_test=False`, with all options on, runs weir's own tests. Otherwise nothing is built:
+    # `conan create` exports no tests.
     @property
     def _runs_tests(self):
-        return not self.conf.get("tools.build:skip_test", default=True, check_type=bool)
+        skipped = self.conf.get("tools.build:skip_test", default=True, check_type=bool)
+        return not skipped and os.path.isdir(os.path.join(self.recipe_folder, "tests"))
 
     def generate(self):
         if self._runs_tests:
@@ -96,6 +100,7 @@ class WeirConan(ConanFile):
 
     def package_info(self):
         self.cpp_info.set_property("cmake_file_name", "weir")
+        self.cpp_info.set_property("cmake_config_version_compat", "SameMinorVersion")
         # Conan links everything to this one. Its own name would be weir::weir, which is a component.
         self.cpp_info.set_property("cmake_target_name", "weir::all")
         self.cpp_info.set_property("pkg_config_name", "weir-all")

@@ -56,6 +56,7 @@ class Value:
 
 class Options:
     def __init__(self, declared, chosen):
+        chosen = {name: value for name, value in chosen.items() if ":" not in name}  # the others are of requirements
         assert set(chosen) == set(declared), "an option without a default, or a default without an option"
         for name, value in chosen.items():
             assert value in declared[name]
@@ -82,13 +83,14 @@ class Closed:
 
 class Component(Closed):
     FIELDS = {"properties", "requires", "defines", "system_libs", "bindirs", "libdirs", "includedirs"}
+    PROPERTIES = {"cmake_target_name", "pkg_config_name"}
 
     def __init__(self):
         self.properties, self.requires, self.defines, self.system_libs = {}, [], [], []
         self.bindirs, self.libdirs, self.includedirs = ["bin"], ["lib"], ["include"]
 
     def set_property(self, name, value):
-        assert name in {"cmake_file_name", "cmake_target_name", "pkg_config_name"}, name
+        assert name in self.PROPERTIES, name
         self.properties[name] = value
 
 
@@ -100,6 +102,7 @@ class Components(dict):
 
 class CppInfo(Component):
     FIELDS = Component.FIELDS | {"components"}
+    PROPERTIES = Component.PROPERTIES | {"cmake_file_name", "cmake_config_version_compat"}
 
     def __init__(self):
         super().__init__()
@@ -212,8 +215,9 @@ def combinations(recipe):
         yield dict(zip(recipe.options, values))
 
 
-def run(recipe_class, options, system="Linux", compiler="gcc", cppstd=20, conf=()):
+def run(recipe_class, options, system="Linux", compiler="gcc", cppstd=20, conf=(), recipe_folder="exported"):
     recipe = recipe_class()
+    recipe.recipe_folder = recipe_folder
     recipe.prepare(Settings(system, compiler, cppstd), Options(recipe_class.options, options), conf)
     for step in "config_options layout requirements build_requirements validate package_id generate build".split():
         getattr(recipe, step)()
@@ -265,9 +269,37 @@ def check_platforms(recipe_class):
         pass
     else:
         raise AssertionError("C++17 is accepted")
-    tested = run(recipe_class, everything, conf={"tools.build:skip_test": False})
+
+
+def check_own_tests(recipe_class, source):
+    """They are run in weir's tree, if that is wished. What is exported has none."""
+    wished = {"tools.build:skip_test": False}
+    tested = run(recipe_class, recipe_class.default_options, conf=wished, recipe_folder=source)
     assert "catch2" in tested.test_required
     assert [entry for entry in tested.log if entry.startswith("CMake.")] == ["CMake.configure", "CMake.build", "CMake.ctest"]
+    assert not any(pattern.startswith("tests") for pattern in recipe_class.exports_sources)
+    exported = run(recipe_class, recipe_class.default_options, conf=wished)
+    assert exported.log == ["layout"] and not exported.test_required
+
+
+def check_versions(recipe_class, source):
+    """A range from CMake's minimum, so that the consumer's version goes; and Boost's headers alone."""
+    project = (source / "CMakeLists.txt").read_text()
+    asio, boost = (re.search(rf"PACKAGE {package} (\d+\.\d+)", project)[1] for package in ("asio", "Boost"))
+    wanted = {"standalone": ("asio", f"[>={asio} <2]"), "boost": ("boost", f"[>={boost} <2]")}
+    for options in combinations(recipe_class):
+        required = run(recipe_class, options).required
+        assert all(version.startswith("[>=") for version in required.values()), f"a pin in {required}"
+        name, version = wanted[options["asio"]]
+        assert required[name] == version, f"{name}/{required[name]}, CMake's minimum is {version}"
+    assert recipe_class.default_options["boost/*:header_only"] is True
+
+
+def check_compatibility(recipe_class, source):
+    """Conan's find_package() refuses the versions that CMake's refuses."""
+    wanted = re.search(r"COMPATIBILITY (\w+)", (source / "cmake" / "WeirInstall.cmake").read_text())[1]
+    recipe = run(recipe_class, recipe_class.default_options)
+    assert recipe.cpp_info.properties["cmake_config_version_compat"] == wanted
 
 
 def check_package(recipe_class, source, installed):
@@ -309,6 +341,9 @@ def main(source, targets_file, installed):
     assert recipe_class.package_type == "header-library"
     check_combinations(recipe_class, targets)
     check_platforms(recipe_class)
+    check_own_tests(recipe_class, source)
+    check_versions(recipe_class, source)
+    check_compatibility(recipe_class, source)
     check_package(recipe_class, source, installed)
     check_test_package(load(source / "test_package" / "conanfile.py", "WeirTestConan"))
 
