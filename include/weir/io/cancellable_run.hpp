@@ -157,11 +157,8 @@ private:
         if (started.reason) co_return started.reason;
         error_code ec;
         started.at_work = true;
-        try {
-            ec = co_await std::move(work);
-        } catch (...) {
-            ec = code_of(std::current_exception());
-        }
+        WEIR_TRY { ec = co_await std::move(work); }
+        WEIR_CATCH_ALL { ec = code_of(std::current_exception()); }
         started.at_work = false;
         co_await cancellation::this_coro::throw_if_cancelled(false);
         co_return ec;
