@@ -3,7 +3,7 @@
 // or 1.1 towards the server (by its version) and buffering on, where only the response's own fields can make it pass events on.
 
 import fs from "node:fs";
-import { equal, handshake_events, need_program, raw_stream, run, start_proxy, start_server, test, until_readers } from "./harness.mjs";
+import { equal, free_port, handshake_events, need_program, raw_stream, run, start_proxy, start_server, test, until_readers } from "./harness.mjs";
 import { answer_to, gunzip, page_configuration, proxy_cases, start_secure_proxy } from "./proxy_cases.mjs";
 
 const nginx = need_program("nginx");
@@ -71,6 +71,15 @@ test("its default Host: a page's WebSocket is refused, as one of another origin"
     const careless = await start_nginx(ws_server.port, { "proxy_set_header Host $host:$server_port;": "" });
     equal(await answer_to(careless, "/echo", { origin: careless.url }), 403, "with Origin, as a page");
     equal(await answer_to(careless, "/echo"), 101, "without, as a program");
+});
+
+test("while the server is away: only a GET of an event stream is told to come back", async () => {
+    const alone = await start_nginx(await free_port(), {});
+    const status = async (target, how) => (await new raw_stream(alone, target, how).head()).status;
+    equal(await status("/stream"), 200, "an EventSource");
+    equal(await status("/stream", { headers: { Accept: "text/html" } }), 502, "a page");
+    equal(await status("/orders", { method: "POST", body: "one" }), 502, "what would be done is not");
+    equal(await status("/orders", { method: "DELETE" }), 502, "what would be deleted is not");
 });
 
 test("compression of event streams, in spite of no-transform: still at once", async ({ defer }) => {
