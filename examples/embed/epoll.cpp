@@ -59,8 +59,10 @@ public:
         deadline_ = deadline;
         const std::uint32_t wanted = (reading ? EPOLLIN : 0u) | (writing ? EPOLLOUT : 0u);
         if (wanted == watched_) return;
+        // Without interest it is taken out: a hang-up is reported whatever the interest, and again and again.
+        const int change = watched_ == 0 ? EPOLL_CTL_ADD : wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
         epoll_event event{.events = wanted, .data = {.ptr = this}};
-        ::epoll_ctl(poll_, watched_ == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, socket_, &event);
+        if (::epoll_ctl(poll_, change, socket_, &event) != 0) return close();
         watched_ = wanted;
     }
     void close() { closed_ = true; }
