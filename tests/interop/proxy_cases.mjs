@@ -141,7 +141,7 @@ function curl_cases({ server, proxy, ws_proxy }) {
 
     test("curl shows 101 for a WebSocket", async () => {
         const asked = ["-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: d2VpcidzIHdhdGNod29yZA=="];
-        const { out } = await finish(curl, ["-skiN", "--http1.1", ...asked, `${ws_proxy.url}/brief`]);
+        const { out } = await finish(curl, ["-skN", "-D", "-", "--http1.1", ...asked, `${ws_proxy.url}/brief`]);
         check(out.startsWith("HTTP/1.1 101"), `the answer: ${out}`);
     });
 }
