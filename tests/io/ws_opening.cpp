@@ -2,6 +2,8 @@
 
 #include <weir/io/ws_opening.hpp>
 
+#include <weir/ws/handshake.hpp>
+
 #include <weir/ws_stream.hpp>
 
 #include WEIR_ASIO(any_io_executor.hpp)

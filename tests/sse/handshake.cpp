@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <weir/sse/handshake.hpp>
 
+#include <weir/http/response.hpp>
+
 #include "catch.hpp"
 
 #include <array>
