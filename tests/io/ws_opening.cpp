@@ -2,7 +2,7 @@
 
 #include <weir/io/ws_opening.hpp>
 
-#include <weir/ws/handshake.hpp>
+#include <weir/ws/handshake_fields.hpp>
 
 #include <weir/ws_stream.hpp>
 
