@@ -4,6 +4,7 @@
 
 #include <weir/http/request_parser.hpp>
 #include <weir/sse/handshake.hpp>
+#include <weir/utf8.hpp>
 
 #include <array>
 #include <cstddef>

@@ -8,6 +8,7 @@
 #include <weir/http/url.hpp>
 #include <weir/ws/client_handshake.hpp>
 #include <weir/ws/handshake.hpp>
+#include <weir/ws/handshake_fields.hpp>
 
 #include <algorithm>
 #include <array>
