@@ -69,13 +69,6 @@ cancellation_slot get_associated_cancellation_slot(const Handler& handler) noexc
     }
 }
 
-namespace this_coro {
-
-/// To be awaited, without effect: a coroutine is never cancelled.
-constexpr net::this_coro::executor_t throw_if_cancelled(bool) noexcept { return {}; }
-
-}  // namespace this_coro
-
 /// A handler, or a completion token, with a slot.
 template <class Target>
 class slot_binder {
@@ -106,6 +99,13 @@ slot_binder<std::decay_t<Target>> bind_cancellation_slot(cancellation_slot slot,
 }
 
 }  // namespace weir::detail::own_cancellation
+
+namespace weir::detail::own_cancellation::this_coro {
+
+/// To be awaited, without effect: a coroutine is never cancelled.
+constexpr net::this_coro::executor_t throw_if_cancelled(bool) noexcept { return {}; }
+
+}  // namespace weir::detail::own_cancellation::this_coro
 
 // The executor is the target's, and the default is whatever the operation says.
 template <class Target, class Executor>
