@@ -53,6 +53,7 @@ read_lines() {
 read_until() {
     line=$1
     shift
+    : >"$out/body" # now: the reader in the background may be late, and what was read before have that line, too
     curl -sSN --max-time 60 "$@" >"$out/body" &
     reader=$!
     wait_for "^$line\$" "$out/body"
