@@ -10,15 +10,14 @@
 #include <weir/io/transport.hpp>
 #include <weir/io/waiter_op.hpp>
 #include <weir/policy/policy_set.hpp>
+#include <weir/session/deciding.hpp>
 #include <weir/session/session.hpp>
 
 #include WEIR_ASIO(dispatch.hpp)
 #include WEIR_ASIO(error.hpp)
 #include WEIR_ASIO(post.hpp)
 
-#include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -119,42 +118,14 @@ private:
 
 /// stream_io, and the policies that decide for it: all of a session that is compiled anew for each set of policies.
 template <class Protocol, class Stream, class... Policies>
-class stream_session : public stream_io<Protocol, Stream> {
+class stream_session : public deciding<stream_io<Protocol, Stream>, Policies...> {
 protected:
     stream_session(Stream&& stream, policy_set<Policies...> policies)
-        : stream_io<Protocol, Stream>(std::move(stream)), policies_(std::move(policies)) {}
+        : deciding<stream_io<Protocol, Stream>, Policies...>(std::move(policies), std::move(stream)) {}
     ~stream_session() override = default;
-
-    policy_set<Policies...>& policies() noexcept { return policies_; }
-
-private:
-    bool by_key() const noexcept final { return policies_.by_key(); }
-    admission decide(const outbox_facts& facts) noexcept final { return policies_.backpressure()(facts); }
-    heartbeat_decision decide(const liveness& facts) noexcept final {
-        return policies_.template heartbeat<typename Protocol::default_heartbeat>()(facts);
-    }
-    stall_decision decide(const progress& facts) noexcept final { return policies_.stall()(facts); }
-
-    void observe(const session_opened& what) noexcept final { policies_.observer()(what); }
-    void observe(const messages_received& what) noexcept final { policies_.observer()(what); }
-    void observe(const messages_written& what) noexcept final { policies_.observer()(what); }
-    void observe(const session_blocked& what) noexcept final { policies_.observer()(what); }
-    void observe(const subscriber_lagged& what) noexcept final { policies_.observer()(what); }
-    void observe(const messages_dropped& what) noexcept final { policies_.observer()(what); }
-    void observe(const message_refused& what) noexcept final { policies_.observer()(what); }
-    void observe(const heartbeat_sent& what) noexcept final { policies_.observer()(what); }
-    void observe(const session_closed& what) noexcept final { policies_.observer()(what); }
-
-    [[no_unique_address]] policy_set<Policies...> policies_;
 };
 
 // Not in the class: an instance that is compiled once is not compiled elsewhere, too.
-
-// Different for neighbours, which is all that jitter asks for.
-inline std::uint8_t next_salt() noexcept {
-    static constinit std::atomic<std::uint32_t> counter{0};
-    return static_cast<std::uint8_t>(counter.fetch_add(1, std::memory_order_relaxed) * 0x9e3779b9u >> 24);
-}
 
 template <class Protocol, class Stream>
 stream_io<Protocol, Stream>::stream_io(Stream&& stream)

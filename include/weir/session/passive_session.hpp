@@ -7,13 +7,12 @@
 #include <weir/bytes.hpp>
 #include <weir/config.hpp>
 #include <weir/policy/policy_set.hpp>
+#include <weir/session/deciding.hpp>
 #include <weir/session/session.hpp>
 #include <weir/time.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <utility>
@@ -24,7 +23,7 @@ namespace weir::detail {
 /// to write is put together in output() and nowhere else, so that what was sent since the last time leaves together; a
 /// transport that takes less is one that has not taken all of that yet.
 template <class Protocol, class... Policies>
-class passive_session : public Protocol {
+class passive_session : public deciding<Protocol, Policies...> {
 public:
     /// Whatever happens from here on happens now. Time that goes backwards stands still.
     void set_time(time_point now) noexcept { now_ = std::max(now_, now); }
@@ -60,12 +59,12 @@ public:
     time_point deadline() const noexcept { return timer_; }
 
 protected:
-    explicit passive_session(policy_set<Policies...> policies) : Protocol(next_salt()), policies_(std::move(policies)) {
+    explicit passive_session(policy_set<Policies...> policies)
+        : deciding<Protocol, Policies...>(std::move(policies), next_salt()) {
         this->may_write_ = false;
     }
     ~passive_session() = default;
 
-    policy_set<Policies...>& policies() noexcept { return policies_; }
     void start_reading() noexcept { reads_ = true; }
 
 private:
@@ -82,12 +81,6 @@ private:
     private:
         bool& allowed_;
     };
-
-    // Different for neighbours, which is all that jitter asks for.
-    static std::uint8_t next_salt() noexcept {
-        static constinit std::atomic<std::uint32_t> counter{0};
-        return static_cast<std::uint8_t>(counter.fetch_add(1, std::memory_order_relaxed) * 0x9e3779b9u >> 24);
-    }
 
     // ---- what the state machine asks for ----
 
@@ -110,26 +103,6 @@ private:
     int descriptor() noexcept final { return -1; }
     void drop_owner() noexcept final {}
 
-    // ---- policies ----
-
-    bool by_key() const noexcept final { return policies_.by_key(); }
-    admission decide(const outbox_facts& facts) noexcept final { return policies_.backpressure()(facts); }
-    heartbeat_decision decide(const liveness& facts) noexcept final {
-        return policies_.template heartbeat<typename Protocol::default_heartbeat>()(facts);
-    }
-    stall_decision decide(const progress& facts) noexcept final { return policies_.stall()(facts); }
-
-    void observe(const session_opened& what) noexcept final { policies_.observer()(what); }
-    void observe(const messages_received& what) noexcept final { policies_.observer()(what); }
-    void observe(const messages_written& what) noexcept final { policies_.observer()(what); }
-    void observe(const session_blocked& what) noexcept final { policies_.observer()(what); }
-    void observe(const subscriber_lagged& what) noexcept final { policies_.observer()(what); }
-    void observe(const messages_dropped& what) noexcept final { policies_.observer()(what); }
-    void observe(const message_refused& what) noexcept final { policies_.observer()(what); }
-    void observe(const heartbeat_sent& what) noexcept final { policies_.observer()(what); }
-    void observe(const session_closed& what) noexcept final { policies_.observer()(what); }
-
-    [[no_unique_address]] policy_set<Policies...> policies_;
     time_point now_{};
     time_point timer_ = never;
     std::string outgoing_;     // taken out of the outbox
