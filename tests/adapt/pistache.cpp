@@ -10,48 +10,21 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "catch.hpp"
+#include "support/end_of_session.hpp"
 
 using namespace std::chrono_literals;
 namespace Http = Pistache::Http;
+using test::end_observer;
+using test::end_of_session;
 
 namespace {
-
-/// Tells another thread how a session ended.
-class end_of_session {
-public:
-    void tell(weir::error_code reason) noexcept {
-        const std::scoped_lock lock{mutex_};
-        reason_ = reason;
-        told_.notify_all();
-    }
-    std::optional<weir::error_code> wait() {
-        std::unique_lock lock{mutex_};
-        told_.wait_for(lock, 60s, [&] { return reason_.has_value(); });
-        return reason_;
-    }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable told_;
-    std::optional<weir::error_code> reason_;
-};
-
-struct end_observer {
-    end_of_session* to;
-
-    void operator()(const weir::session_closed& what) const noexcept { to->tell(what.reason); }
-    void operator()(const auto&) const noexcept {}
-};
 
 using serving = std::function<void(const Http::Request&, Http::ResponseWriter&)>;
 
