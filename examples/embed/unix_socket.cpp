@@ -13,7 +13,7 @@
 //         proxy_set_header Connection "upgrade";
 //     }
 //
-// Run it, then: curl -N --unix-socket /tmp/weir.sock http://localhost/events
+// Run it, then: curl -N --unix-socket weir.sock http://localhost/events
 
 #include <weir/http/request_parser.hpp>
 #include <weir/http/request_view.hpp>
@@ -91,7 +91,7 @@ asio::awaitable<void> accept(stream_protocol::acceptor acceptor) {
 
 // unix_socket [path]
 int main(int argc, char** argv) {
-    const char* const path = argc > 1 ? argv[1] : "/tmp/weir.sock";
+    const char* const path = argc > 1 ? argv[1] : "weir.sock";
 
     asio::io_context context{1};
     if (std::filesystem::is_socket(path)) std::remove(path);  // of a program that was killed
